@@ -1,0 +1,72 @@
+import { mkdtemp, mkdir, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import type { Engine } from "../runtime/engine.ts";
+import type { LogLine } from "../runtime/protocol.ts";
+import { analyze, analyzeBundle } from "./analyze/index.ts";
+import { encodeArtifact } from "./artifact.ts";
+import { bundle } from "./bundle.ts";
+import { AnalysisError } from "./errors.ts";
+import { buildImage } from "./image.ts";
+import { checkSources } from "./sources.ts";
+import type { Analysis, Bundle, SourceFiles } from "./types.ts";
+
+export interface BuildInput {
+  sources: SourceFiles;
+  /** Made beside the function's node_modules; without one the sources are bundled here, and can't import packages. */
+  bundle?: Bundle;
+  /** A missing `@function` is an error, not a warning. */
+  requireAnnotation: boolean;
+}
+
+export interface BuildResult {
+  /** The compiled function: one WebAssembly module. */
+  artifact: Uint8Array<ArrayBuffer>;
+  analysis: Analysis;
+  /** What top-level code logged. */
+  logs: LogLine[];
+}
+
+/** Makes functions into artefacts. Trusts nothing of its input: it analyses the sources and the bundle, and builds the image itself. */
+export class Compiler {
+  readonly #engine: Engine;
+
+  constructor(engine: Engine) {
+    this.#engine = engine;
+  }
+
+  /**
+   * @throws AnalysisError with every finding; CompileError when the sources can't be bundled or their top-level code fails.
+   */
+  async build({ sources, bundle: given, requireAnnotation }: BuildInput): Promise<BuildResult> {
+    checkSources(sources.files, sources.entry);
+    const analysis = analyze(sources, { requireAnnotation });
+    if (!analysis.passed) throw new AnalysisError(analysis);
+    const bundled = given ?? (await bundleFiles(sources));
+    analysis.findings.push(...analyzeBundle(bundled, sources));
+    analysis.passed = !analysis.findings.some(({ severity }) => severity === "error");
+    if (!analysis.passed) throw new AnalysisError(analysis);
+    const { image, logs } = await buildImage(this.#engine, bundled.code);
+    const { hash, base } = this.#engine;
+    return {
+      artifact: encodeArtifact({ engineHash: hash, base, image, sources, bundle: bundled, analysis }),
+      analysis,
+      logs,
+    };
+  }
+}
+
+/** Bundles sources that came without a folder of their own. */
+async function bundleFiles({ files, entry }: SourceFiles): Promise<Bundle> {
+  const root = await mkdtemp(path.join(tmpdir(), "thimble-"));
+  try {
+    for (const [name, text] of Object.entries(files)) {
+      const file = path.join(root, name);
+      await mkdir(path.dirname(file), { recursive: true });
+      await writeFile(file, text);
+    }
+    return (await bundle(root, entry)).bundle;
+  } finally {
+    await rm(root, { recursive: true, force: true });
+  }
+}

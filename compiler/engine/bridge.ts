@@ -1,0 +1,273 @@
+import {
+  Assembler,
+  emptyModule,
+  f64,
+  type FunctionType,
+  type Global,
+  i32,
+  i64,
+  type Module,
+  Opcode,
+  typeIndex,
+  type ValueType,
+} from "../wasm/index.ts";
+
+/** Module name of the imports through which the sandbox reaches its host. */
+export const hostModule = "thimble:host";
+
+/** Bytes of a JSValue. QuickJS packs values into 64 bits: the tag in the upper half (quickjs.h, JS_NAN_BOXING). */
+const valueSize = 8;
+const Tag = { string: -7, rope: -6, object: -1, undefined: 3n << 32n, exception: 6n << 32n } as const;
+
+/** Slots of the bridge's functions, counted from its place in the table. */
+export const BridgeSlot = { host: 0, random: 1 } as const;
+
+/**
+ * The few functions between the engine's C interface and the host, as a shared library written by hand:
+ *
+ * - `dispatch(event, id, textLength, bytesLength) → 0 | 1`: calls the guest's dispatcher with values that the host's `fill`
+ *   puts into memory, then runs the microtask queue until it is empty or the host sets `finished`. 1: the dispatcher threw.
+ * - `evaluate(codeLength, nameLength, flags) → JSValue*`: the same for source text.
+ * - table slot {@link BridgeSlot.host}: the guest's native function `host(op, text?, bytes?)`, which calls the host's `op`.
+ * - table slot {@link BridgeSlot.random}: `random()`, xorshift128+ (Vigna 2014) over the globals `seed0` and `seed1`.
+ *
+ * It does in WebAssembly what would otherwise take a dozen calls between host and sandbox for each request.
+ */
+export function bridge(): Module {
+  const module = emptyModule();
+  const importFunction = (from: string, name: string, params: ValueType[], results: ValueType[]): number => {
+    module.imports.push({
+      module: from,
+      name,
+      kind: "function",
+      type: typeIndex(module, { params, results }),
+    });
+    return module.imports.length - 1;
+  };
+  const c = (name: string, params: ValueType[], results: ValueType[]): number =>
+    importFunction("env", name, params, results);
+
+  const op = importFunction(hostModule, "op", [i32, i32, i32, i32, i32], [i32]);
+  const fill = importFunction(hostModule, "fill", [i32], []);
+  const malloc = c("malloc", [i32], [i32]);
+  const free = c("free", [i32], []);
+  const getContext = c("qjs_get_context_ptr", [], [i32]);
+  const getRuntime = c("qjs_get_runtime_ptr", [], [i32]);
+  const evalCode = c("qjs_eval", [i32, i32, i32, i32], [i32]);
+  const toCString = c("JS_ToCStringLen2", [i32, i32, i64, i32], [i32]);
+  const freeCString = c("JS_FreeCString", [i32, i32], []);
+  const getUint8Array = c("JS_GetUint8Array", [i32, i32, i64], [i32]);
+  const hasException = c("JS_HasException", [i32], [i32]);
+  const getException = c("JS_GetException", [i32], [i64]);
+  const newString = c("JS_NewStringLen", [i32, i32, i32], [i64]);
+  const newUint8Array = c("JS_NewUint8ArrayCopy", [i32, i32, i32], [i64]);
+  const call = c("JS_Call", [i32, i64, i64, i32, i32], [i64]);
+  const freeValue = c("JS_FreeValue", [i32, i64], []);
+  const executeJob = c("JS_ExecutePendingJob", [i32, i32], [i32]);
+  const newNumber = c("JS_NewNumber", [i32, f64], [i64]);
+  const functionImports = module.imports.length;
+
+  module.imports.push(
+    { module: "env", name: "__stack_pointer", kind: "global", global: { type: i32, mutable: true } },
+    { module: "env", name: "__table_base", kind: "global", global: { type: i32, mutable: false } },
+  );
+  const [stackPointer, tableBase, dispatcher, seed0, seed1, finished] = [0, 1, 2, 3, 4, 5] as const;
+  const zero = (type: ValueType): Global => ({
+    type,
+    mutable: true,
+    init: (type === i64 ? new Assembler().i64(0n) : new Assembler().i32(0)).end().finish(),
+  });
+  module.globals = [zero(i64), zero(i64), zero(i64), zero(i32)];
+
+  const define = (type: FunctionType, locals: ValueType[], code: Assembler): number => {
+    module.functions.push({
+      type: typeIndex(module, type),
+      locals: locals.map((local) => [1, local]),
+      code: code.end().finish(),
+      position: 0,
+    });
+    return functionImports + module.functions.length - 1;
+  };
+  const enterFrame = (code: Assembler, size: number, frame: number): Assembler =>
+    code.globalGet(stackPointer).i32(size).op(Opcode.i32Sub).tee(frame).globalSet(stackPointer);
+  const leaveFrame = (code: Assembler, size: number, frame: number): Assembler =>
+    code.get(frame).i32(size).op(Opcode.i32Add).globalSet(stackPointer);
+  const tagOf = (code: Assembler, value: number): Assembler =>
+    code.get(value).i64(32n).op(Opcode.i64ShrU, Opcode.i32WrapI64);
+
+  /** Runs the microtask queue. local 0: four bytes of scratch; 1: the runtime; 2: the context. */
+  const drain = define(
+    { params: [i32], results: [] },
+    [i32, i32, i32],
+    new Assembler()
+      .call(getRuntime)
+      .set(1)
+      .call(getContext)
+      .set(2)
+      .loop()
+      .globalGet(finished)
+      .op(Opcode.i32Eqz)
+      .if()
+      .get(1)
+      .get(0)
+      .call(executeJob)
+      .tee(3)
+      .i32(0)
+      .op(Opcode.i32LtS)
+      .if() // the job threw: drop its exception and go on with the next
+      .get(2)
+      .get(2)
+      .call(getException)
+      .call(freeValue)
+      .end()
+      .get(3)
+      .branchIf(1)
+      .end()
+      .end(),
+  );
+
+  const argumentCount = 4;
+  const frameSize = argumentCount * valueSize + 16;
+  const scratch = argumentCount * valueSize;
+  {
+    const [event, id, textLength, bytesLength, context, buffer, frame, result] = [
+      0, 1, 2, 3, 4, 5, 6, 7,
+    ] as const;
+    const code = new Assembler().call(getContext).set(context);
+    code.get(textLength).get(bytesLength).op(Opcode.i32Add).i32(1).op(Opcode.i32Add).call(malloc).tee(buffer);
+    code.op(Opcode.i32Eqz).if().op(Opcode.unreachable).end();
+    code.get(buffer).call(fill);
+    enterFrame(code, frameSize, frame);
+    code.get(frame).get(event).op(Opcode.i64ExtendI32U).memory(Opcode.i64Store, 0);
+    code.get(frame).get(id).op(Opcode.i64ExtendI32U).memory(Opcode.i64Store, valueSize);
+    code.get(frame).get(context).get(buffer).get(textLength).call(newString);
+    code.memory(Opcode.i64Store, 2 * valueSize);
+    code
+      .get(frame)
+      .get(context)
+      .get(buffer)
+      .get(textLength)
+      .op(Opcode.i32Add)
+      .get(bytesLength)
+      .call(newUint8Array);
+    code.memory(Opcode.i64Store, 3 * valueSize);
+    code.get(buffer).call(free);
+    code
+      .get(context)
+      .globalGet(dispatcher)
+      .i64(Tag.undefined)
+      .i32(argumentCount)
+      .get(frame)
+      .call(call)
+      .set(result);
+    code
+      .get(context)
+      .get(frame)
+      .memory(Opcode.i64Load, 2 * valueSize)
+      .call(freeValue);
+    code
+      .get(context)
+      .get(frame)
+      .memory(Opcode.i64Load, 3 * valueSize)
+      .call(freeValue);
+    code.get(context).get(result).call(freeValue);
+    code.get(frame).i32(scratch).op(Opcode.i32Add).call(drain);
+    leaveFrame(code, frameSize, frame);
+    code.get(result).i64(Tag.exception).op(Opcode.i64Eq);
+    const index = define({ params: [i32, i32, i32, i32], results: [i32] }, [i32, i32, i32, i64], code);
+    module.exports.push({ name: "dispatch", kind: "function", index });
+  }
+  {
+    const [codeLength, nameLength, flags, buffer, result, size, frame] = [0, 1, 2, 3, 4, 5, 6] as const;
+    const code = new Assembler();
+    code
+      .get(codeLength)
+      .get(nameLength)
+      .op(Opcode.i32Add)
+      .i32(2)
+      .op(Opcode.i32Add)
+      .tee(size)
+      .call(malloc)
+      .tee(buffer);
+    code.op(Opcode.i32Eqz).if().op(Opcode.unreachable).end();
+    code.get(buffer).call(fill);
+    code.get(buffer).get(codeLength).get(buffer).get(codeLength).op(Opcode.i32Add).i32(1).op(Opcode.i32Add);
+    code.get(flags).call(evalCode).set(result);
+    // the source would stay in freed memory and so in the image
+    code.get(buffer).i32(0).get(size).raw([0xfc, 0x0b, 0x00]).get(buffer).call(free);
+    enterFrame(code, 16, frame).get(frame).call(drain);
+    leaveFrame(code, 16, frame).get(result);
+    const index = define({ params: [i32, i32, i32], results: [i32] }, [i32, i32, i32, i32], code);
+    module.exports.push({ name: "evaluate", kind: "function", index });
+  }
+
+  // A C function of QuickJS: (JSContext *, JSValue this, int argc, JSValue *argv) → JSValue. Missing arguments are undefined,
+  // since it is registered with a length of three.
+  const cFunction: FunctionType = { params: [i32, i64, i32, i32], results: [i64] };
+  const [context, , , argv, text, bytes, frame, value] = [0, 1, 2, 3, 4, 5, 6, 7] as const;
+  const hostCode = enterFrame(new Assembler(), 16, frame);
+  hostCode.get(frame).i64(0n).memory(Opcode.i64Store);
+  hostCode.get(argv).memory(Opcode.i64Load, valueSize).set(value);
+  tagOf(hostCode, value).i32(Tag.string).op(Opcode.i32Eq);
+  tagOf(hostCode, value).i32(Tag.rope).op(Opcode.i32Eq).op(Opcode.i32Or).if();
+  hostCode.get(context).get(frame).get(value).i32(0).call(toCString).tee(text).op(Opcode.i32Eqz).if();
+  leaveFrame(hostCode, 16, frame).i64(Tag.exception).op(Opcode.return).end().end();
+  hostCode
+    .get(argv)
+    .memory(Opcode.i64Load, 2 * valueSize)
+    .set(value);
+  tagOf(hostCode, value).i32(Tag.object).op(Opcode.i32Eq).if();
+  hostCode.get(context).get(frame).i32(4).op(Opcode.i32Add).get(value).call(getUint8Array).tee(bytes);
+  hostCode.op(Opcode.i32Eqz).get(context).call(hasException).op(Opcode.i32And).if();
+  hostCode.get(text).if().get(context).get(text).call(freeCString).end();
+  leaveFrame(hostCode, 16, frame).i64(Tag.exception).op(Opcode.return).end().end();
+  hostCode.get(argv).memory(Opcode.i64Load).op(Opcode.i32WrapI64);
+  hostCode
+    .get(text)
+    .get(frame)
+    .memory(Opcode.i32Load)
+    .get(bytes)
+    .get(frame)
+    .memory(Opcode.i32Load, 4)
+    .call(op);
+  hostCode.op(Opcode.i64ExtendI32U).set(value);
+  hostCode.get(text).if().get(context).get(text).call(freeCString).end();
+  leaveFrame(hostCode, 16, frame).get(value);
+  const host = define(cFunction, [i32, i32, i32, i64], hostCode);
+
+  const [x, y] = [4, 5] as const;
+  const randomCode = new Assembler().globalGet(seed0).set(x).globalGet(seed1).tee(y).globalSet(seed0);
+  randomCode.get(x).get(x).i64(23n).op(Opcode.i64Shl, Opcode.i64Xor).tee(x).get(y).op(Opcode.i64Xor);
+  randomCode
+    .get(x)
+    .i64(17n)
+    .op(Opcode.i64ShrU, Opcode.i64Xor)
+    .get(y)
+    .i64(26n)
+    .op(Opcode.i64ShrU, Opcode.i64Xor);
+  randomCode
+    .globalSet(seed1)
+    .get(context)
+    .globalGet(seed1)
+    .get(y)
+    .op(Opcode.i64Add)
+    .i64(11n)
+    .op(Opcode.i64ShrU);
+  randomCode
+    .op(Opcode.f64ConvertI64U)
+    .f64(2 ** -53)
+    .op(Opcode.f64Mul)
+    .call(newNumber);
+  const random = define(cFunction, [i64, i64], randomCode);
+
+  module.elements = [
+    { offset: new Assembler().globalGet(tableBase).end().finish(), functions: [host, random] },
+  ];
+  module.exports.push(
+    { name: "dispatcher", kind: "global", index: dispatcher },
+    { name: "seed0", kind: "global", index: seed0 },
+    { name: "seed1", kind: "global", index: seed1 },
+    { name: "finished", kind: "global", index: finished },
+  );
+  return module;
+}

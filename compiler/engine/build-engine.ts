@@ -1,0 +1,209 @@
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { baseImageSection, encodeBaseImage, stateGlobals } from "../../runtime/engine.ts";
+import { Instance } from "../../runtime/instance.ts";
+import {
+  type LinkResult,
+  link,
+  meter,
+  readDylink,
+  readModule,
+  type SideModule,
+  writeModule,
+} from "../wasm/index.ts";
+import { BridgeSlot, bridge } from "./bridge.ts";
+import { BuildSandbox } from "./build-sandbox.ts";
+
+/** Extensions of the engine that are part of the base image, in the order in which they are placed. */
+const extensions = ["url", "encoding", "headers", "crypto", "structured-clone"] as const;
+
+/** Exports of the engine that building an image needs besides the bridge's. */
+const keptExports = new Set([
+  "memory",
+  "__stack_pointer",
+  "_initialize",
+  "malloc",
+  "qjs_init",
+  "qjs_get_context_ptr",
+  "qjs_get_runtime_ptr",
+  "qjs_set_max_stack_size",
+  "qjs_run_gc",
+  "qjs_is_exception",
+  "qjs_get_exception",
+  "qjs_promise_state",
+  "qjs_promise_result",
+  "qjs_get_prop_string",
+  "qjs_get_string",
+  "qjs_free_value",
+  "qjs_get_global",
+  "JS_NewCFunction2",
+  "JS_SetPropertyStr",
+]);
+
+/**
+ * Stack that guest code may use, bytes, of the 1 MiB that the engine's linker reserved. The host's own stack holds a
+ * frame for each of the engine's, and ends later than this.
+ */
+const guestStackBytes = 256 * 1024;
+
+export interface EngineSources {
+  engine: Uint8Array;
+  extensions: Record<string, Uint8Array>;
+  /** The guest library: a script that sets up the web platform and leaves its dispatcher behind. */
+  prelude: string;
+}
+
+/** Reads the engine's files from the quickjs-wasi package. */
+export async function readEngineFiles(): Promise<Omit<EngineSources, "prelude">> {
+  const file = (name: string) => readFile(fileURLToPath(import.meta.resolve(`quickjs-wasi/${name}`)));
+  const loaded = await Promise.all(extensions.map(async (name) => [name, await file(`${name}.so`)] as const));
+  return { engine: await file("quickjs.wasm"), extensions: Object.fromEntries(loaded) };
+}
+
+/**
+ * Builds the engine module: QuickJS, its extensions and the bridge linked into one module without static data, metered, with the
+ * base image (their data, the initialised engine, the evaluated guest library) in a custom section.
+ * Deterministic: the same sources give the same bytes.
+ */
+export async function buildEngine(sources: EngineSources): Promise<Uint8Array<ArrayBuffer>> {
+  const main = readModule(sources.engine);
+  const sides = await placeExtensions(sources);
+  const linked = link(
+    main,
+    [...sides, { name: "bridge", module: bridge(), memoryBase: 0, tableSize: 2 }],
+    keptExports,
+  );
+  const metered = meter(linked.module);
+  const wasm = writeModule(metered);
+
+  const compiled = await WebAssembly.compile(wasm);
+  const globals = stateGlobals(compiled);
+  const instance = new Instance(compiled, globals);
+  const sandbox = new BuildSandbox(instance);
+  initialise(instance, sides, linked);
+  await evaluatePrelude(instance, sandbox, linked, sources.prelude);
+  const image = sandbox.capture();
+
+  const hash = createHash("sha256")
+    .update(wasm)
+    .update(encodeBaseImage("", globals, image))
+    .digest("hex")
+    .slice(0, 32);
+  metered.customs.push({ name: baseImageSection, bytes: encodeBaseImage(hash, globals, image) });
+  metered.memories = [{ min: image.pages }];
+  return writeModule(metered);
+}
+
+/** Alignment of the extensions' static data, bytes. */
+const dataAlignment = 16;
+
+/**
+ * Where the extensions' static data will lie: what the engine's allocator answers when it is asked first thing, which is found out
+ * by asking. The linked engine is asked the same questions and must give the same answers.
+ */
+async function placeExtensions(sources: EngineSources): Promise<SideModule[]> {
+  const nothing = () => 0;
+  const imports: WebAssembly.Imports = {};
+  const module = await WebAssembly.compile(new Uint8Array(sources.engine));
+  for (const entry of WebAssembly.Module.imports(module))
+    (imports[entry.module] ??= {})[entry.name] = nothing;
+  const { exports } = new WebAssembly.Instance(module, imports);
+  (exports._initialize as () => void)();
+  const malloc = exports.malloc as (size: number) => number;
+  return extensions.map((name) => {
+    const side = readModule(sources.extensions[name]!);
+    const { memorySize, tableSize } = readDylink(side);
+    const address = malloc(memorySize + dataAlignment);
+    return { name, module: side, memoryBase: alignUp(address), tableSize };
+  });
+}
+
+const alignUp = (address: number): number => Math.ceil(address / dataAlignment) * dataAlignment;
+
+/** Puts static data in place, starts the engine and its extensions. */
+function initialise(instance: Instance, sides: readonly SideModule[], linked: LinkResult): void {
+  const call = (name: string, ...args: number[]): number => {
+    const entry = instance.exports[name] as ((...args: number[]) => number) | undefined;
+    return entry === undefined ? 0 : entry(...args);
+  };
+  const place = (from: number, to: number) => {
+    for (const { address, bytes } of linked.data) {
+      if (address >= from && address < to) instance.view(address, bytes.length).set(bytes);
+    }
+  };
+  const heap = Math.min(...sides.map(({ memoryBase }) => memoryBase));
+  place(0, heap);
+  call("_initialize");
+  for (const { name, module, memoryBase } of sides) {
+    const address = alignUp(call("malloc", readDylink(module).memorySize + dataAlignment));
+    if (address !== memoryBase)
+      throw new Error(`${name} was linked for ${memoryBase}, but lies at ${address}`);
+  }
+  place(heap, Number.POSITIVE_INFINITY);
+  if (call("qjs_init") !== 0) throw new Error("the engine could not be initialised");
+  call("qjs_set_max_stack_size", guestStackBytes);
+  for (const { name } of sides) {
+    for (const step of ["start", "__wasm_apply_data_relocs", "__wasm_call_ctors"]) call(`${name}:${step}`);
+    const init = `${name}:qjs_ext_${name.replaceAll("-", "_")}_init`;
+    if (call(init, call("qjs_get_context_ptr"), call("qjs_get_runtime_ptr")) !== 0)
+      throw new Error(`${init} failed`);
+  }
+}
+
+/** Hands the native functions to the guest library, evaluates it and takes its dispatcher. */
+async function evaluatePrelude(
+  instance: Instance,
+  sandbox: BuildSandbox,
+  { tableBases }: LinkResult,
+  prelude: string,
+): Promise<void> {
+  const { malloc, qjs_get_context_ptr, qjs_get_global, JS_NewCFunction2, JS_SetPropertyStr } =
+    instance.exports as unknown as {
+      malloc: (size: number) => number;
+      qjs_get_context_ptr: () => number;
+      qjs_get_global: () => number;
+      JS_NewCFunction2: (
+        context: number,
+        slot: number,
+        name: number,
+        length: number,
+        kind: number,
+        magic: number,
+      ) => bigint;
+      JS_SetPropertyStr: (context: number, object: bigint, name: number, value: bigint) => number;
+    };
+  const value = (pointer: number): bigint => {
+    const { buffer, byteOffset } = instance.view(pointer, 8);
+    return new DataView(buffer, byteOffset, 8).getBigUint64(0, true);
+  };
+  const context = qjs_get_context_ptr();
+  const global = value(qjs_get_global());
+  const natives = [
+    ["host", BridgeSlot.host, 3],
+    ["random", BridgeSlot.random, 0],
+  ] as const;
+  for (const [name, slot, length] of natives) {
+    const text = new TextEncoder().encode(`thimble_${name}\0`);
+    const pointer = malloc(text.length);
+    instance.view(pointer, text.length).set(text);
+    const native = JS_NewCFunction2(context, tableBases.bridge! + slot, pointer, length, 0, 0);
+    JS_SetPropertyStr(context, global, pointer, native);
+  }
+  await sandbox.evaluate(
+    natives
+      .map(
+        ([name]) =>
+          `globalThis[Symbol.for("thimble.${name}")] = thimble_${name}; delete globalThis.thimble_${name};`,
+      )
+      .join("\n"),
+    "setup.js",
+  );
+  await sandbox.evaluate(prelude, "thimble.js");
+  const dispatcher = await sandbox.evaluate(`globalThis[Symbol.for("thimble.dispatch")]`, "setup.js");
+  (instance.exports["bridge:dispatcher"] as WebAssembly.Global<"i64">).value = BigInt.asIntN(
+    64,
+    value(dispatcher),
+  );
+  await sandbox.evaluate(`delete globalThis[Symbol.for("thimble.dispatch")];`, "setup.js");
+}

@@ -1,0 +1,119 @@
+import { Refused, Op } from "../../runtime/protocol.ts";
+import type { LogLine } from "../../runtime/protocol.ts";
+import type { BudgetLimits } from "../../runtime/budget.ts";
+import { type Image, pageSize } from "../../runtime/image.ts";
+import type { Instance } from "../../runtime/instance.ts";
+import { Sandbox } from "../../runtime/sandbox.ts";
+import { Scheduler } from "../../runtime/scheduler.ts";
+import { CompileError } from "../errors.ts";
+
+/** Bounds of the code that runs while an image is built: top-level code of the function and its packages. */
+const buildLimits: BudgetLimits = { timeoutMs: 5_000, memoryLimitBytes: 128 * 1024 * 1024, fuel: null };
+
+/** The clock that top-level code sees, ms since the epoch: images must not depend on when they are built. */
+const buildTimeMs = 0;
+
+const EvalFlags = { script: 0, module: 1 } as const;
+const PromiseState = { pending: 0, rejected: 2 } as const;
+
+/**
+ * Runs top-level code, once, to make an image. It has no network, no database, no timers, no randomness and a clock that stands at
+ * zero; `Math.random` gives the same sequence every time.
+ */
+export class BuildSandbox extends Sandbox {
+  readonly #exports: Record<string, (...args: (number | Uint8Array)[]) => number>;
+  readonly #stackTop: number;
+  readonly logs: LogLine[] = [];
+
+  constructor(instance: Instance) {
+    super(instance, buildLimits, new Scheduler());
+    instance.bind(this);
+    this.#exports = instance.exports as never;
+    this.#stackTop = (instance.exports.__stack_pointer as WebAssembly.Global<"i32">).value;
+    instance.exports["bridge:seed0"].value = 0x9e3779b97f4a7c15n as never;
+    instance.exports["bridge:seed1"].value = 0xbf58476d1ce4e5b9n as never;
+    // what follows may call exports directly, outside of `evaluate`
+    this.budget.enter(false);
+  }
+
+  /**
+   * Evaluates a script and returns a pointer to its value.
+   *
+   * @throws CompileError when it throws or runs into a limit.
+   */
+  async evaluate(code: string, name: string): Promise<number> {
+    const value = await this.#run(code, name, EvalFlags.script);
+    if (this.#exports.qjs_is_exception!(value)) throw this.#error(this.#exports.qjs_get_exception!());
+    return value;
+  }
+
+  /** Evaluates an ES module to its end. */
+  async evaluateModule(code: string, name: string): Promise<void> {
+    const promise = await this.#run(code, name, EvalFlags.module);
+    if (this.#exports.qjs_is_exception!(promise)) throw this.#error(this.#exports.qjs_get_exception!());
+    const state = this.#exports.qjs_promise_state!(promise);
+    if (state === PromiseState.rejected) throw this.#error(this.#exports.qjs_promise_result!(promise));
+    if (state === PromiseState.pending) {
+      throw new CompileError(
+        "a top-level await never settles: there is nothing to wait for while a function is built",
+      );
+    }
+    this.#exports.qjs_free_value!(promise);
+  }
+
+  async #run(code: string, name: string, flags: number): Promise<number> {
+    const text = Buffer.from(`${code}\0`);
+    const file = Buffer.from(`${name}\0`);
+    this.instance.provide(text, file);
+    const result = await this.enter(() => this.instance.evaluate(text.length - 1, file.length - 1, flags));
+    this.budget.enter(false);
+    if (typeof result === "number") return result;
+    const { timeoutMs, memoryLimitBytes } = buildLimits;
+    const why = {
+      timedOut: `top-level code timed out after ${timeoutMs} ms`,
+      outOfMemory: `top-level code used more than ${memoryLimitBytes / 1024 / 1024} MB`,
+      stackOverflow: "top-level code recursed too deeply",
+      outOfFuel: "",
+      aborted: "",
+      finished: "",
+      trapped: "the engine failed on the top-level code",
+    }[result.kind];
+    throw new CompileError(why);
+  }
+
+  #error(exception: number): CompileError {
+    const text = (property: string): string => {
+      const name = Buffer.from(`${property}\0`);
+      const pointer = this.#exports.malloc!(name.length);
+      this.instance.view(pointer, name.length).set(name);
+      const value = this.#exports.qjs_get_prop_string!(exception, pointer);
+      const start = this.#exports.qjs_get_string!(value);
+      const end = this.instance.memory.indexOf(0, start);
+      return start === 0 ? "" : Buffer.from(this.instance.view(start, Math.max(0, end - start))).toString();
+    };
+    const error = new CompileError(`top-level code threw ${text("name")}: ${text("message")}`);
+    error.stack = `${error.message}\n${text("stack")}`;
+    return error;
+  }
+
+  /** The image of what has been evaluated so far, without its garbage. */
+  capture(): Image {
+    this.#exports.qjs_run_gc!();
+    return this.instance.capture(Math.ceil(this.#stackTop / pageSize) * pageSize);
+  }
+
+  op(op: number, text: Uint8Array): number {
+    if (op === Op.log) this.logs.push(JSON.parse(Buffer.from(text).toString()));
+    return op === Op.log || op === Op.now ? 0 : Refused.building;
+  }
+
+  now(): number {
+    return buildTimeMs;
+  }
+
+  random(): boolean {
+    return false;
+  }
+
+  write(): void {}
+}

@@ -1,0 +1,51 @@
+/** Where a finding points: 1-based line and column in a source file of the function (path relative to its folder, `/`-separated). */
+export interface Position {
+  file: string;
+  line: number;
+  column: number;
+}
+
+export interface Finding extends Position {
+  /** Stable rule name, kebab-case: `annotation-missing`, `dangerous-import`, `dynamic-code`, `non-literal-import`, … */
+  rule: string;
+  severity: "error" | "warning";
+  message: string;
+  /** How to mend it. */
+  hint: string;
+  /** The offending source line, unchanged, for the code frame. */
+  sourceLine: string;
+}
+
+export interface Analysis {
+  /** True when no finding is an error. */
+  passed: boolean;
+  findings: Finding[];
+  /** From the literal `export const config = {…}`. */
+  config: FunctionConfig;
+}
+
+/** A function's own wishes; the server only ever lowers its limits to them. Unknown keys are findings. */
+export interface FunctionConfig {
+  timeoutMs?: number;
+  memoryMb?: number;
+  concurrency?: number;
+  fuel?: number;
+  /** Host names that fetch may reach; absent: every public address. */
+  egress?: string[];
+  database?: "read" | "write" | "none";
+  /** A path requested once at build time, so that lazy set-up is in the image. */
+  warmup?: string;
+}
+
+/** A function's sources as text. Paths are relative, `/`-separated, without `..`. */
+export interface SourceFiles {
+  /** Path of the entry file, a key of `files`. */
+  entry: string;
+  files: Record<string, string>;
+}
+
+/** One ES module with everything in it (npm packages too) and its source map (version 3, `sources` relative to the function's folder). */
+export interface Bundle {
+  code: string;
+  map: string;
+}

@@ -1,0 +1,187 @@
+import { WasmError } from "./errors.ts";
+
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+const encoder = new TextEncoder();
+
+/** A cursor over the binary format. Every read past the end is a {@link WasmError}. */
+export class ByteReader {
+  readonly bytes: Uint8Array;
+  /** Position of `bytes[0]` in the file, for messages. */
+  readonly base: number;
+  at: number;
+
+  constructor(bytes: Uint8Array, base = 0) {
+    this.bytes = bytes;
+    this.base = base;
+    this.at = 0;
+  }
+
+  get done(): boolean {
+    return this.at >= this.bytes.length;
+  }
+
+  get offset(): number {
+    return this.base + this.at;
+  }
+
+  fail(message: string, at = this.at): never {
+    throw new WasmError("malformed", message, this.base + at);
+  }
+
+  byte(): number {
+    const value = this.bytes[this.at];
+    if (value === undefined) this.fail("unexpected end");
+    this.at++;
+    return value;
+  }
+
+  /** Unsigned LEB128 of at most 32 bits. */
+  u32(): number {
+    let result = 0;
+    for (let shift = 0; shift < 35; shift += 7) {
+      const byte = this.byte();
+      if (shift === 28 && byte > 0x0f) this.fail("integer too large", this.at - 1);
+      result |= (byte & 0x7f) << shift;
+      if ((byte & 0x80) === 0) return result >>> 0;
+    }
+    return this.fail("integer too long");
+  }
+
+  /** Signed LEB128 of at most 32 bits. */
+  s32(): number {
+    let result = 0;
+    for (let shift = 0; shift < 35; shift += 7) {
+      const byte = this.byte();
+      result |= (byte & 0x7f) << shift;
+      if ((byte & 0x80) === 0) {
+        return shift < 25 && (byte & 0x40) !== 0 ? result | (-1 << (shift + 7)) : result;
+      }
+    }
+    return this.fail("integer too long");
+  }
+
+  /** Passes over a LEB128 of at most `bits` bits. */
+  skipLeb(bits: 32 | 33 | 64): void {
+    const most = Math.ceil(bits / 7);
+    for (let i = 0; i < most; i++) if ((this.byte() & 0x80) === 0) return;
+    this.fail("integer too long");
+  }
+
+  take(length: number): Uint8Array {
+    if (length > this.bytes.length - this.at) this.fail("unexpected end");
+    const part = this.bytes.subarray(this.at, this.at + length);
+    this.at += length;
+    return part;
+  }
+
+  name(): string {
+    const at = this.at;
+    const bytes = this.take(this.u32());
+    try {
+      return utf8.decode(bytes);
+    } catch {
+      return this.fail("name is not UTF-8", at);
+    }
+  }
+
+  /** A vector: its length, then that many items. */
+  vector<T>(item: () => T): T[] {
+    const length = this.u32();
+    if (length > this.bytes.length - this.at) this.fail("vector longer than its section");
+    const items: T[] = [];
+    for (let i = 0; i < length; i++) items.push(item());
+    return items;
+  }
+}
+
+/** An output buffer that grows. */
+export class ByteWriter {
+  #bytes = new Uint8Array(256);
+  #length = 0;
+
+  get length(): number {
+    return this.#length;
+  }
+
+  #reserve(extra: number): void {
+    const needed = this.#length + extra;
+    if (needed <= this.#bytes.length) return;
+    const grown = new Uint8Array(Math.max(needed, this.#bytes.length * 2));
+    grown.set(this.#bytes.subarray(0, this.#length));
+    this.#bytes = grown;
+  }
+
+  byte(value: number): this {
+    this.#reserve(1);
+    this.#bytes[this.#length++] = value;
+    return this;
+  }
+
+  raw(bytes: Uint8Array | readonly number[]): this {
+    this.#reserve(bytes.length);
+    this.#bytes.set(bytes, this.#length);
+    this.#length += bytes.length;
+    return this;
+  }
+
+  u32(value: number): this {
+    let rest = value >>> 0;
+    do {
+      const low = rest & 0x7f;
+      rest >>>= 7;
+      this.byte(rest === 0 ? low : low | 0x80);
+    } while (rest !== 0);
+    return this;
+  }
+
+  s32(value: number): this {
+    let rest = value | 0;
+    for (;;) {
+      const low = rest & 0x7f;
+      rest >>= 7;
+      if ((rest === 0 && (low & 0x40) === 0) || (rest === -1 && (low & 0x40) !== 0)) return this.byte(low);
+      this.byte(low | 0x80);
+    }
+  }
+
+  s64(value: bigint): this {
+    let rest = BigInt.asIntN(64, value);
+    for (;;) {
+      const low = Number(rest & 0x7fn);
+      rest >>= 7n;
+      if ((rest === 0n && (low & 0x40) === 0) || (rest === -1n && (low & 0x40) !== 0)) return this.byte(low);
+      this.byte(low | 0x80);
+    }
+  }
+
+  name(text: string): this {
+    const bytes = encoder.encode(text);
+    return this.u32(bytes.length).raw(bytes);
+  }
+
+  vector<T>(items: readonly T[], item: (value: T) => void): this {
+    this.u32(items.length);
+    for (const value of items) item(value);
+    return this;
+  }
+
+  /** Bytes preceded by their length. */
+  sized(write: (inner: ByteWriter) => void): this {
+    const inner = new ByteWriter();
+    write(inner);
+    return this.u32(inner.length).raw(inner.view());
+  }
+
+  clear(): void {
+    this.#length = 0;
+  }
+
+  /** The bytes so far, not copied. */
+  view(): Uint8Array {
+    return this.#bytes.subarray(0, this.#length);
+  }
+
+  finish(): Uint8Array<ArrayBuffer> {
+    return this.#bytes.slice(0, this.#length);
+  }
+}

@@ -1,0 +1,7 @@
+export { Assembler } from "./assembler.ts";
+export { type DylinkInfo, readDylink } from "./dylink.ts";
+export { WasmError, type WasmErrorCode } from "./errors.ts";
+export { Opcode } from "./instructions.ts";
+export { type InitialData, type LinkResult, link, type SideModule } from "./link.ts";
+export { GrowAnswer, MeterExport, meter, meterModule, SliceAnswer } from "./meter.ts";
+export * from "./module.ts";

@@ -1,0 +1,143 @@
+import { GrowAnswer, SliceAnswer } from "../compiler/wasm/index.ts";
+import { pageSize } from "./image.ts";
+
+/** How long a guest runs before it asks its host, ms: the sharpness of time-outs. */
+const sliceMs = 0.2;
+/** How long a guest runs before others on its thread get their turn, ms. */
+const quantumMs = 0.5;
+const minSlice = 1_000;
+const maxSlice = 4_000_000;
+const firstSlice = 20_000;
+
+/** Why a sandbox was stopped. */
+export type StopReason = "timedOut" | "outOfFuel" | "outOfMemory" | "aborted" | "finished";
+
+/** What a sandbox may use. */
+export interface BudgetLimits {
+  timeoutMs: number;
+  memoryLimitBytes: number;
+  fuel: number | null;
+}
+
+/** The counters inside an instance. */
+export interface Meters {
+  /** What is left of the slice, below zero when it has ended. */
+  fuel: { value: number };
+  /** Size of the linear memory as the guest sees it, pages. */
+  pages: { value: number };
+  /** Grows the real memory, which may be larger than what the guest sees. */
+  ensurePages(pages: number): boolean;
+}
+
+/**
+ * Time, fuel and memory of one run of a sandbox. Totals are exact whatever the length of slices; that length follows the measured
+ * speed, so that a slice takes about 0.2 ms and never reaches far beyond the deadline.
+ */
+export class Budget {
+  readonly limits: BudgetLimits;
+  readonly deadline: number;
+  /** Set once: the first reason to stop stays. */
+  stopReason: StopReason | null = null;
+  /** Fuel used in slices that have ended. */
+  fuelUsed = 0;
+  /** Time inside the sandbox, ms. */
+  cpuMs = 0;
+  peakPages = 0;
+  #meters: Meters;
+  #slice = 0;
+  #fuelPerMs = firstSlice / sliceMs;
+  #sliceBegan = 0;
+  #turnBegan = 0;
+  #mayYield = false;
+
+  constructor(limits: BudgetLimits, meters: Meters, now: number) {
+    this.limits = limits;
+    this.deadline = now + limits.timeoutMs;
+    this.#meters = meters;
+  }
+
+  /** Before the guest is entered. `mayYield`: the entry is one that can be suspended. */
+  enter(mayYield: boolean): void {
+    this.#mayYield = mayYield;
+    this.#turnBegan = performance.now();
+    this.#beginSlice(this.#turnBegan);
+  }
+
+  /** After the guest has returned, trapped or suspended. */
+  leave(): void {
+    this.#account(performance.now());
+    this.peakPages = Math.max(this.peakPages, this.#meters.pages.value);
+  }
+
+  /** A host call's price; settled at the guest's next check. */
+  charge(fuel: number): void {
+    this.#meters.fuel.value -= Math.min(fuel, 0x10_0000);
+  }
+
+  stop(reason: StopReason): void {
+    this.stopReason ??= reason;
+  }
+
+  /** The guest's slice has ended. */
+  sliceEnded(): number {
+    const now = performance.now();
+    this.#account(now);
+    if (this.#outOfFuel()) this.stop("outOfFuel");
+    else if (now >= this.deadline) this.stop("timedOut");
+    if (this.stopReason !== null) return SliceAnswer.trap;
+    if (this.#mayYield && now - this.#turnBegan >= quantumMs) return SliceAnswer.yield;
+    this.#beginSlice(now);
+    return SliceAnswer.go;
+  }
+
+  /** The guest goes on after others had their turn. */
+  resumed(): number {
+    const now = performance.now();
+    if (now >= this.deadline) this.stop("timedOut");
+    if (this.stopReason !== null) return SliceAnswer.trap;
+    this.#turnBegan = now;
+    this.#beginSlice(now);
+    return SliceAnswer.go;
+  }
+
+  /** `memory.grow` by `delta` pages: the size before, or a trap at the limit. */
+  grow(delta: number): number {
+    const current = this.#meters.pages.value;
+    const wanted = current + (delta >>> 0);
+    if (wanted * pageSize > this.limits.memoryLimitBytes || !this.#meters.ensurePages(wanted)) {
+      this.stop("outOfMemory");
+      return GrowAnswer.trap;
+    }
+    this.#meters.pages.value = wanted;
+    return current;
+  }
+
+  #outOfFuel(): boolean {
+    return this.limits.fuel !== null && this.fuelUsed > this.limits.fuel;
+  }
+
+  #beginSlice(now: number): void {
+    const left = Math.max(0, this.deadline - now);
+    const wanted = Math.round(this.#fuelPerMs * Math.min(sliceMs, left));
+    let slice = Math.min(maxSlice, Math.max(minSlice, wanted));
+    if (this.limits.fuel !== null) slice = Math.min(slice, Math.max(0, this.limits.fuel - this.fuelUsed));
+    this.#slice = slice;
+    this.#sliceBegan = now;
+    this.#meters.fuel.value = slice;
+  }
+
+  #account(now: number): void {
+    const used = this.#slice - this.#meters.fuel.value;
+    const elapsed = now - this.#sliceBegan;
+    this.fuelUsed += used;
+    this.cpuMs += elapsed;
+    // Only slices long enough to measure change the estimate, and none changes it by more than half.
+    if (elapsed > sliceMs / 8) {
+      const measured = used / elapsed;
+      this.#fuelPerMs = Math.min(this.#fuelPerMs * 1.5, Math.max(this.#fuelPerMs / 4, measured));
+    }
+    this.#slice = 0;
+    this.#meters.fuel.value = 0;
+    this.#sliceBegan = now;
+  }
+}

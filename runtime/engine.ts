@@ -1,0 +1,86 @@
+import { MeterExport } from "../compiler/wasm/index.ts";
+import { RuntimeError } from "./errors.ts";
+import type { Image } from "./image.ts";
+
+/** Custom section of an engine module that holds its base image. */
+export const baseImageSection = "thimble:base-image";
+
+interface BaseImageHeader {
+  hash: string;
+  start: number;
+  pages: number;
+  globals: { name: string; value: number | string }[];
+}
+
+/**
+ * The compiled engine and its base image: a JavaScript engine in WebAssembly, metered, with the web platform evaluated into its
+ * memory. One for each process; sandboxes are instances of it.
+ */
+export class Engine {
+  readonly module: WebAssembly.Module;
+  readonly base: Image;
+  /** Names of the exports that hold mutable state, in the order of {@link Image.globals}. */
+  readonly globals: readonly string[];
+  /** Hash of everything that images depend on: artefacts name it. */
+  readonly hash: string;
+
+  private constructor(module: WebAssembly.Module, base: Image, globals: readonly string[], hash: string) {
+    this.module = module;
+    this.base = base;
+    this.globals = globals;
+    this.hash = hash;
+  }
+
+  /** @throws RuntimeError `artifact_invalid` when the module holds no base image. */
+  static async compile(bytes: Uint8Array<ArrayBuffer>): Promise<Engine> {
+    const module = await WebAssembly.compile(bytes);
+    const [section] = WebAssembly.Module.customSections(module, baseImageSection);
+    if (!section) throw new RuntimeError("artifact_invalid", "the engine module holds no base image");
+    const headerLength = new DataView(section).getUint32(0, true);
+    const header: BaseImageHeader = JSON.parse(
+      new TextDecoder().decode(new Uint8Array(section, 4, headerLength)),
+    );
+    const base: Image = {
+      start: header.start,
+      bytes: new Uint8Array(section, 4 + headerLength),
+      pages: header.pages,
+      globals: header.globals.map(({ value }) => (typeof value === "string" ? BigInt(value) : value)),
+    };
+    return new Engine(
+      module,
+      base,
+      header.globals.map(({ name }) => name),
+      header.hash,
+    );
+  }
+}
+
+/** Names of the globals that an image of this module must hold. */
+export function stateGlobals(module: WebAssembly.Module): string[] {
+  return WebAssembly.Module.exports(module)
+    .map(({ name }) => name)
+    .filter((name) => name.startsWith(MeterExport.global));
+}
+
+/** The content of {@link baseImageSection}. */
+export function encodeBaseImage(
+  hash: string,
+  globals: readonly string[],
+  image: Image,
+): Uint8Array<ArrayBuffer> {
+  const header: BaseImageHeader = {
+    hash,
+    start: image.start,
+    pages: image.pages,
+    globals: globals.map((name, i) => {
+      const value = image.globals[i]!;
+      return { name, value: typeof value === "bigint" ? value.toString() : value };
+    }),
+  };
+  const text = new TextEncoder().encode(JSON.stringify(header));
+  const bytes = new Uint8Array(4 + text.length + image.bytes.length);
+  new DataView(bytes.buffer).setUint32(0, text.length, true);
+  bytes.set(text, 4);
+  bytes.set(image.bytes, 4 + text.length);
+  return bytes;
+}

@@ -1,0 +1,277 @@
+import { randomFillSync } from "node:crypto";
+import type { Instance } from "./instance.ts";
+import type {
+  InvocationLimits,
+  InvocationMetrics,
+  InvocationRequest,
+  InvocationResult,
+  Outcome,
+} from "./invocation.ts";
+import { pageSize } from "./image.ts";
+import { type Completion, Operations } from "./operations.ts";
+import type { Program } from "./program.ts";
+import { Event, type GuestError, type LogLine, Op, type RequestHead, type ResponseHead } from "./protocol.ts";
+import { type Failure, Sandbox } from "./sandbox.ts";
+import type { Scheduler } from "./scheduler.ts";
+import type { HostServices } from "./services.ts";
+
+/** Logs of one invocation: lines and characters that are kept. */
+const logLimits = { lines: 1_000, characters: 256 * 1024 } as const;
+/** Price of a host call in fuel: a base, and one unit for each 64 bytes. */
+const callFuel = 100;
+/** What QuickJS says when its stack check fires (JS_ThrowStackOverflow). */
+const engineStackOverflow = { name: "RangeError", message: "Maximum call stack size exceeded" } as const;
+
+export interface RunOptions {
+  limits: InvocationLimits;
+  /** Variables and secrets of the function. */
+  env: Record<string, string>;
+  context: { requestId: string; functionName: string; version: number };
+  services: HostServices;
+  /** The client went away. */
+  signal?: AbortSignal;
+}
+
+const empty = new Uint8Array(0);
+const decoder = new TextDecoder();
+const seeds = new BigInt64Array(512);
+let seedsUsed = seeds.length;
+
+function seed(): bigint {
+  if (seedsUsed === seeds.length) {
+    randomFillSync(seeds);
+    seedsUsed = 0;
+  }
+  return seeds[seedsUsed++]!;
+}
+
+/** One request in one sandbox, from the restored image to the outcome. */
+export class Execution extends Sandbox {
+  readonly #program: Program;
+  readonly #options: RunOptions;
+  readonly #operations: Operations;
+  readonly #began = performance.now();
+  readonly #logs: LogLine[] = [];
+  #logCharacters = 0;
+  #events: { event: number; id: number; text: string; bytes: Uint8Array }[] = [];
+  #outcome: Outcome | null = null;
+  #pumping = false;
+  #nowMs = 0;
+  #settle!: (outcome: Outcome) => void;
+  #over!: () => void;
+  /** Resolves when nothing of this execution is left: the instance may be released. */
+  readonly over = new Promise<void>((resolve) => {
+    this.#over = resolve;
+  });
+
+  constructor(instance: Instance, program: Program, options: RunOptions, scheduler: Scheduler) {
+    super(instance, options.limits, scheduler);
+    this.#program = program;
+    this.#options = options;
+    this.#operations = new Operations(options.services, (completion) => this.#deliver(completion));
+  }
+
+  /** Runs to the outcome; see {@link over} for the end. */
+  async run(request: InvocationRequest): Promise<InvocationResult> {
+    const { limits, signal, env, context } = this.#options;
+    const outcome = new Promise<Outcome>((resolve) => {
+      this.#settle = resolve;
+    });
+    const onDeadline = () => this.#stop({ kind: "timedOut" });
+    const onAbort = () => this.#stop({ kind: "aborted" });
+    const timer = setTimeout(onDeadline, limits.timeoutMs);
+    signal?.addEventListener("abort", onAbort);
+
+    this.instance.bind(this);
+    this.instance.restore(this.#program.image);
+    this.instance.exports["bridge:seed0"].value = seed() as never;
+    this.instance.exports["bridge:seed1"].value = (seed() | 1n) as never;
+    if (signal?.aborted) onAbort();
+    else {
+      const head: RequestHead = {
+        method: request.method,
+        url: request.url,
+        headers: request.headers,
+        env,
+        context,
+      };
+      this.#events.push({ event: Event.request, id: 0, text: JSON.stringify(head), bytes: request.body });
+      this.#pump();
+    }
+
+    void this.over.then(() => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", onAbort);
+    });
+    const settled = await outcome;
+    return { outcome: settled, metrics: this.metrics(), logs: this.#logs };
+  }
+
+  metrics(): InvocationMetrics {
+    return {
+      wallMs: performance.now() - this.#began,
+      cpuMs: this.budget.cpuMs,
+      fuel: this.budget.fuelUsed,
+      memoryBytes: Math.max(this.budget.peakPages, this.#program.image.pages) * pageSize,
+      hostCalls: this.#operations.count,
+    };
+  }
+
+  #deliver(completion: Completion): void {
+    this.#events.push(completion);
+    if (!this.#pumping) void this.#pump();
+  }
+
+  /** Hands events to the guest, one at a time, until there are none or it is over. */
+  async #pump(): Promise<void> {
+    this.#pumping = true;
+    try {
+      for (;;) {
+        const next = this.#events.shift();
+        if (next === undefined || this.budget.stopReason !== null) break;
+        const text = Buffer.from(next.text);
+        this.instance.provide(text, next.bytes);
+        this.#nowMs = Date.now();
+        const status = await this.enter(() =>
+          this.instance.dispatch(next.event, next.id, text.length, next.bytes.length),
+        );
+        if (typeof status !== "number") this.#stop(status);
+        else if (status !== 0) this.#stop({ kind: "trapped", message: "the guest's dispatcher threw" });
+      }
+    } catch (cause) {
+      // not the guest's doing: a defect of the host must not leave a request without an answer
+      this.broken = true;
+      this.#stop({ kind: "trapped", message: cause instanceof Error ? cause.message : String(cause) });
+    } finally {
+      this.#pumping = false;
+    }
+    if (this.budget.stopReason === null && this.#operations.pending === 0 && this.#events.length === 0)
+      this.#stalled();
+    if (this.budget.stopReason !== null) this.#end();
+  }
+
+  /** Nothing runs and nothing is awaited. */
+  #stalled(): void {
+    if (this.#outcome === null) {
+      const message =
+        "The handler's promise never settles: it waits for something that nothing under way will bring.";
+      this.#complete({ kind: "threw", error: { name: "Error", message, code: "never_settled" } });
+    }
+    this.budget.stop("finished");
+  }
+
+  /** Ends the execution with what has happened, unless there is an outcome already. */
+  #stop(failure: Failure): void {
+    if (failure.kind !== "finished") this.#complete(this.#outcomeOf(failure));
+    this.budget.stop(
+      failure.kind === "trapped" || failure.kind === "stackOverflow" ? "finished" : failure.kind,
+    );
+    // A guest whose stack is parked is resumed by the scheduler, and traps; then the pump ends the execution.
+    if (!this.#pumping) this.#end();
+  }
+
+  #outcomeOf(failure: Exclude<Failure, { kind: "finished" }>): Outcome {
+    const { timeoutMs, memoryLimitBytes, fuel } = this.#options.limits;
+    switch (failure.kind) {
+      case "timedOut":
+        return { kind: "timedOut", timeoutMs };
+      case "outOfMemory":
+        return { kind: "outOfMemory", limitBytes: memoryLimitBytes };
+      case "outOfFuel":
+        return { kind: "outOfFuel", fuel: fuel ?? 0 };
+      default:
+        return failure as Outcome;
+    }
+  }
+
+  #complete(outcome: Outcome): void {
+    if (this.#outcome !== null) return;
+    this.#outcome = outcome;
+    this.#settle(outcome);
+  }
+
+  #end(): void {
+    this.#events = [];
+    this.#operations[Symbol.dispose]();
+    this.#over();
+  }
+
+  /** The guest has nothing more to do: leave its microtask queue where it is. */
+  #finish(): void {
+    this.budget.stop("finished");
+    this.instance.exports["bridge:finished"].value = 1 as never;
+  }
+
+  op(op: number, text: Uint8Array, bytes: Uint8Array): number {
+    this.budget.charge(callFuel + ((text.length + bytes.length) >> 6));
+    switch (op) {
+      case Op.respond:
+        this.#respond(JSON.parse(decoder.decode(text)), bytes);
+        return 0;
+      case Op.fail:
+        this.#fail(JSON.parse(decoder.decode(text)));
+        return 0;
+      case Op.log:
+        this.#log(JSON.parse(decoder.decode(text)));
+        return 0;
+      case Op.random:
+        this.random(bytes);
+        return 0;
+      case Op.cancel:
+        this.#operations.cancel(Number(decoder.decode(text)));
+        return 0;
+      case Op.done:
+        this.#finish();
+        return 0;
+      case Op.now:
+        new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).setFloat64(0, this.#nowMs, true);
+        return 0;
+      case Op.timer:
+      case Op.fetch:
+      case Op.query:
+        return this.#operations.start(op, decoder.decode(text), bytes.length === 0 ? empty : bytes.slice());
+      default:
+        throw new Error(`unknown host call ${op}`);
+    }
+  }
+
+  #respond(head: ResponseHead, body: Uint8Array): void {
+    const { responseLimitBytes } = this.#options.limits;
+    if (body.length > responseLimitBytes) {
+      this.#complete({ kind: "responseTooLarge", limitBytes: responseLimitBytes });
+    } else {
+      const { status, statusText, headers } = head;
+      const response = { status, headers, body: body.slice(), ...(statusText ? { statusText } : {}) };
+      this.#complete({ kind: "completed", response });
+    }
+    if (head.more !== true) this.#finish();
+  }
+
+  #fail(error: GuestError): void {
+    if (error.code === "invalid_response")
+      this.#complete({ kind: "invalidResponse", message: error.message });
+    else if (error.name === engineStackOverflow.name && error.message === engineStackOverflow.message) {
+      this.#complete({ kind: "stackOverflow" });
+    } else this.#complete({ kind: "threw", error });
+    this.#finish();
+  }
+
+  #log(line: LogLine): void {
+    this.#logCharacters += line.message.length;
+    if (this.#logs.length >= logLimits.lines || this.#logCharacters > logLimits.characters) return;
+    this.#logs.push(line);
+  }
+
+  now(): number {
+    return this.#nowMs;
+  }
+
+  random(bytes: Uint8Array): boolean {
+    randomFillSync(bytes);
+    return true;
+  }
+
+  write(text: string): void {
+    this.#log({ level: "error", message: text });
+  }
+}

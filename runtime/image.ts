@@ -1,0 +1,62 @@
+/** Bytes of a page of linear memory. */
+export const pageSize = 65_536;
+
+/** Everything that an instance holds between two requests: its memory and its mutable globals. */
+export interface Image {
+  /** Address of `bytes[0]`: below it lies only the stack, which is empty. */
+  start: number;
+  /** Memory from `start`; what follows is zero. */
+  bytes: Uint8Array;
+  /** Size of the linear memory as the guest sees it, pages. */
+  pages: number;
+  /** Values of the exported mutable globals, in the order of {@link Engine.globals}. */
+  globals: (number | bigint)[];
+}
+
+/** A run of bytes at an address, as a data segment holds it. */
+export interface Segment {
+  address: number;
+  bytes: Uint8Array;
+}
+
+/** Equal bytes between two runs that cost more as a segment of their own than as part of one. */
+const mergeGap = 16;
+
+/** The runs in which `image` differs from `base`. */
+export function difference(base: Image, image: Image): Segment[] {
+  const segments: Segment[] = [];
+  const { bytes, start } = image;
+  const at = (i: number): number => base.bytes[i] ?? 0;
+  let i = 0;
+  while (i < bytes.length) {
+    if (bytes[i] === at(i)) {
+      i++;
+      continue;
+    }
+    const from = i;
+    let last = i;
+    for (i++; i < bytes.length && i - last <= mergeGap; i++) if (bytes[i] !== at(i)) last = i;
+    segments.push({ address: start + from, bytes: bytes.subarray(from, last + 1) });
+    i = last + 1;
+  }
+  // a base that is longer than the image would shine through
+  if (base.bytes.length > bytes.length) {
+    segments.push({ address: start + bytes.length, bytes: new Uint8Array(base.bytes.length - bytes.length) });
+  }
+  return segments;
+}
+
+/** `base` with segments laid over it. The segments must lie in `[base.start, pages)`: artefact reading checks that. */
+export function overlay(
+  base: Image,
+  segments: readonly Segment[],
+  pages: number,
+  globals: (number | bigint)[],
+): Image {
+  let end = base.bytes.length;
+  for (const { address, bytes } of segments) end = Math.max(end, address - base.start + bytes.length);
+  const bytes = new Uint8Array(end);
+  bytes.set(base.bytes);
+  for (const segment of segments) bytes.set(segment.bytes, segment.address - base.start);
+  return { start: base.start, bytes, pages, globals };
+}

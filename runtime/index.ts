@@ -1,0 +1,14 @@
+export { Engine } from "./engine.ts";
+export { RuntimeError, type RuntimeErrorCode } from "./errors.ts";
+export type { RunOptions } from "./execution.ts";
+export type {
+  InvocationLimits,
+  InvocationMetrics,
+  InvocationRequest,
+  InvocationResponse,
+  InvocationResult,
+  Outcome,
+} from "./invocation.ts";
+export type { Program } from "./program.ts";
+export { Runtime, type RuntimeOptions } from "./runtime.ts";
+export { HostError, type HostServices } from "./services.ts";

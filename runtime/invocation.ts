@@ -1,0 +1,63 @@
+import type { GuestError, HeaderList, LogLine } from "./protocol.ts";
+
+/** The request as the function will see it. */
+export interface InvocationRequest {
+  method: string;
+  url: string;
+  headers: HeaderList;
+  body: Uint8Array;
+}
+
+export interface InvocationResponse {
+  status: number;
+  statusText?: string;
+  headers: HeaderList;
+  body: Uint8Array;
+}
+
+/** Bounds of one invocation. There is no default: a limit that was forgotten must not run. */
+export interface InvocationLimits {
+  /** Wall-clock deadline, ms. */
+  timeoutMs: number;
+  /** Linear memory, bytes. */
+  memoryLimitBytes: number;
+  /** Deterministic budget in fuel units, or null for none. */
+  fuel: number | null;
+  /** Largest response body, bytes. */
+  responseLimitBytes: number;
+}
+
+/** How an invocation ended. */
+export type Outcome =
+  | { kind: "completed"; response: InvocationResponse }
+  | { kind: "threw"; error: GuestError }
+  | { kind: "timedOut"; timeoutMs: number }
+  | { kind: "outOfMemory"; limitBytes: number }
+  | { kind: "outOfFuel"; fuel: number }
+  | { kind: "stackOverflow" }
+  | { kind: "invalidResponse"; message: string }
+  | { kind: "responseTooLarge"; limitBytes: number }
+  /** The engine itself failed (a trap that no limit explains). */
+  | { kind: "trapped"; message: string }
+  /** The caller's signal fired: the client went away. */
+  | { kind: "aborted" };
+
+export interface InvocationMetrics {
+  /** From the call of `run` to its outcome, ms. */
+  wallMs: number;
+  /** Time inside the sandbox, ms. */
+  cpuMs: number;
+  /** Fuel units used: the same for the same input, on every machine. */
+  fuel: number;
+  /** Linear memory at its largest, bytes. */
+  memoryBytes: number;
+  /** Calls out of the sandbox that started an operation (fetch, query, timer). */
+  hostCalls: number;
+}
+
+export interface InvocationResult {
+  outcome: Outcome;
+  metrics: InvocationMetrics;
+  /** What the function logged, bounded. */
+  logs: LogLine[];
+}

@@ -1,0 +1,68 @@
+import type { Engine } from "./engine.ts";
+import { RuntimeError } from "./errors.ts";
+import { Instance } from "./instance.ts";
+
+/** Memory, in pages, that a pooled instance may have beyond the image it is to hold: clearing more costs more than a new one. */
+const sparePages = 32;
+
+export interface PoolOptions {
+  /** Instances at once, busy and idle. Each reserves 8 GiB of address space, so that a process has room for about 16,000. */
+  maxInstances: number;
+  /** Idle instances that are kept. */
+  maxIdle: number;
+}
+
+/** Instances of the engine, ready to become any function. */
+export class InstancePool {
+  readonly #engine: Engine;
+  readonly #options: PoolOptions;
+  #idle: Instance[] = [];
+  #busy = 0;
+
+  constructor(engine: Engine, options: PoolOptions) {
+    this.#engine = engine;
+    this.#options = options;
+  }
+
+  /** Makes instances before they are needed. */
+  warm(count: number): void {
+    while (this.#idle.length < Math.min(count, this.#options.maxIdle)) this.#idle.push(this.#create());
+  }
+
+  /**
+   * An instance for an image of so many pages, in no particular state.
+   *
+   * @throws RuntimeError `overloaded` at the limit.
+   */
+  acquire(pages: number): Instance {
+    for (let i = this.#idle.length - 1; i >= 0; i--) {
+      if (this.#idle[i]!.physicalPages > pages + sparePages) continue;
+      const [instance] = this.#idle.splice(i, 1);
+      this.#busy++;
+      return instance!;
+    }
+    if (this.#busy + this.#idle.length >= this.#options.maxInstances) {
+      if (this.#idle.length === 0) throw new RuntimeError("overloaded", "every sandbox is in use");
+      this.#idle.shift();
+    }
+    const instance = this.#create();
+    this.#busy++;
+    return instance;
+  }
+
+  /** Takes an instance back. One that is `broken` or has grown far beyond its image is left to the garbage collector. */
+  release(instance: Instance, pages: number, broken: boolean): void {
+    instance.bind(null);
+    this.#busy--;
+    const reusable = !broken && instance.physicalPages <= pages + sparePages;
+    if (reusable && this.#idle.length < this.#options.maxIdle) this.#idle.push(instance);
+  }
+
+  stats(): { instances: number; busy: number; idle: number } {
+    return { instances: this.#busy + this.#idle.length, busy: this.#busy, idle: this.#idle.length };
+  }
+
+  #create(): Instance {
+    return new Instance(this.#engine.module, this.#engine.globals);
+  }
+}

@@ -1,0 +1,61 @@
+import type { Engine } from "./engine.ts";
+import { Execution, type RunOptions } from "./execution.ts";
+import type { InvocationRequest, InvocationResult } from "./invocation.ts";
+import { InstancePool } from "./pool.ts";
+import { loadProgram, type Program } from "./program.ts";
+import { Scheduler } from "./scheduler.ts";
+
+export interface RuntimeOptions {
+  /** Sandboxes at once. Default 4,000. */
+  maxInstances?: number;
+  /** Idle sandboxes that are kept for the next requests. Default 64. */
+  maxIdle?: number;
+  /** Sandboxes made at once, before the first request. Default 2. */
+  warm?: number;
+}
+
+/** Runs programs: a pool of instances of one engine, and the turns of those that compute. One for each thread. */
+export class Runtime {
+  readonly engine: Engine;
+  readonly #pool: InstancePool;
+  readonly #scheduler = new Scheduler();
+  #running = new Set<Promise<void>>();
+
+  constructor(engine: Engine, { maxInstances = 4_000, maxIdle = 64, warm = 2 }: RuntimeOptions = {}) {
+    this.engine = engine;
+    this.#pool = new InstancePool(engine, { maxInstances, maxIdle });
+    this.#pool.warm(warm);
+  }
+
+  /** @throws RuntimeError `artifact_invalid` or `engine_mismatch`. */
+  async load(artifact: Uint8Array): Promise<Program> {
+    return loadProgram(this.engine, artifact);
+  }
+
+  /**
+   * Runs one request in a pristine sandbox. What a guest does never makes it reject.
+   *
+   * @throws RuntimeError `overloaded` when every sandbox is in use.
+   */
+  async run(program: Program, request: InvocationRequest, options: RunOptions): Promise<InvocationResult> {
+    const { pages } = program.image;
+    const instance = this.#pool.acquire(pages);
+    const execution = new Execution(instance, program, options, this.#scheduler);
+    const result = execution.run(request);
+    const over = execution.over.then(() => {
+      this.#pool.release(instance, pages, execution.broken);
+      this.#running.delete(over);
+    });
+    this.#running.add(over);
+    return result;
+  }
+
+  stats(): { instances: number; busy: number; idle: number } {
+    return this.#pool.stats();
+  }
+
+  /** Waits for what is running; it ends by its own limits. */
+  async close(): Promise<void> {
+    await Promise.all(this.#running);
+  }
+}

@@ -1,0 +1,68 @@
+import { Budget, type BudgetLimits } from "./budget.ts";
+import type { Guest, Instance } from "./instance.ts";
+import type { Scheduler } from "./scheduler.ts";
+
+/** Why a sandbox can't go on. */
+export type Failure =
+  | { kind: "timedOut" | "outOfFuel" | "outOfMemory" | "aborted" | "finished" | "stackOverflow" }
+  | { kind: "trapped"; message: string };
+
+/**
+ * Something that runs in an instance under a budget: an invocation, or the building of an image. It answers the instance's
+ * imports; subclasses say what host calls, clocks and randomness there are.
+ */
+export abstract class Sandbox implements Guest {
+  readonly instance: Instance;
+  readonly budget: Budget;
+  #scheduler: Scheduler;
+  /** True while the guest's stack exists, running or parked. */
+  protected inside = false;
+  /** Set when the instance has lost its stack to a trap: it can't be used again. */
+  broken = false;
+
+  constructor(instance: Instance, limits: BudgetLimits, scheduler: Scheduler) {
+    this.instance = instance;
+    this.#scheduler = scheduler;
+    this.budget = new Budget(limits, instance, performance.now());
+  }
+
+  /** Runs one of the instance's suspendable entries to its end. */
+  protected async enter(call: () => Promise<number>): Promise<number | Failure> {
+    this.inside = true;
+    this.budget.enter(true);
+    try {
+      return await call();
+    } catch (cause) {
+      this.broken = true;
+      return this.#failure(cause);
+    } finally {
+      this.inside = false;
+      this.budget.leave();
+    }
+  }
+
+  #failure(cause: unknown): Failure {
+    if (this.budget.stopReason !== null) return { kind: this.budget.stopReason };
+    // The engine checks its own stack; when the host's ends first, V8 throws a RangeError through all frames.
+    if (cause instanceof RangeError) return { kind: "stackOverflow" };
+    return { kind: "trapped", message: cause instanceof Error ? cause.message : String(cause) };
+  }
+
+  sliceEnded(): number {
+    return this.budget.sliceEnded();
+  }
+
+  async yielded(): Promise<number> {
+    await this.#scheduler.park(this.budget.cpuMs);
+    return this.budget.resumed();
+  }
+
+  grow(delta: number): number {
+    return this.budget.grow(delta);
+  }
+
+  abstract op(op: number, text: Uint8Array, bytes: Uint8Array): number;
+  abstract now(): number;
+  abstract random(bytes: Uint8Array): boolean;
+  abstract write(text: string): void;
+}
