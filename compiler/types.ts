@@ -12,7 +12,7 @@ export interface Finding extends Position {
   message: string;
   /** How to mend it. */
   hint: string;
-  /** The offending source line, unchanged, for the code frame. */
+  /** The offending source line for the code frame, unchanged but for its length: 2000 UTF-16 code units at most. */
   sourceLine: string;
 }
 

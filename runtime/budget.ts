@@ -56,6 +56,11 @@ export class Budget {
     this.#meters = meters;
   }
 
+  /** Counts in other meters from now on; nothing may be running in the old ones. */
+  measure(meters: Meters): void {
+    this.#meters = meters;
+  }
+
   /** Before the guest is entered. `mayYield`: the entry is one that can be suspended. */
   enter(mayYield: boolean): void {
     this.#mayYield = mayYield;

@@ -1,4 +1,5 @@
 import { randomFillSync } from "node:crypto";
+import { pageSize, type SavedState } from "./image.ts";
 import type { Instance } from "./instance.ts";
 import type {
   InvocationLimits,
@@ -7,8 +8,8 @@ import type {
   InvocationResult,
   Outcome,
 } from "./invocation.ts";
-import { pageSize } from "./image.ts";
 import { type Completion, Operations } from "./operations.ts";
+import type { InstancePool, Waiting } from "./pool.ts";
 import type { Program } from "./program.ts";
 import { Event, type GuestError, type LogLine, Op, type RequestHead, type ResponseHead } from "./protocol.ts";
 import { type Failure, Sandbox } from "./sandbox.ts";
@@ -46,26 +47,45 @@ function seed(): bigint {
 }
 
 /** One request in one sandbox, from the restored image to the outcome. */
-export class Execution extends Sandbox {
+export class Execution extends Sandbox implements Waiting {
+  readonly #pool: InstancePool;
   readonly #program: Program;
   readonly #options: RunOptions;
   readonly #operations: Operations;
-  readonly #began = performance.now();
+  readonly #scheduler: Scheduler;
+  readonly #began: number;
   readonly #logs: LogLine[] = [];
   #logCharacters = 0;
   #events: { event: number; id: number; text: string; bytes: Uint8Array }[] = [];
   #outcome: Outcome | null = null;
   #pumping = false;
+  #ended = false;
   #nowMs = 0;
+  /** The sandbox's state while it waits without an instance. */
+  #evicted: SavedState | null = null;
   #settle!: (outcome: Outcome) => void;
   #over!: () => void;
-  /** Resolves when nothing of this execution is left: the instance may be released. */
+  /** Resolves when nothing of this execution is left. */
   readonly over = new Promise<void>((resolve) => {
     this.#over = resolve;
   });
 
-  constructor(instance: Instance, program: Program, options: RunOptions, scheduler: Scheduler) {
-    super(instance, options.limits, scheduler);
+  /**
+   * The caller has taken the thread from the scheduler; the execution gives it back.
+   *
+   * @throws RuntimeError `overloaded`.
+   */
+  constructor(
+    pool: InstancePool,
+    program: Program,
+    options: RunOptions,
+    scheduler: Scheduler,
+    began: number,
+  ) {
+    super(pool.acquire(program.image.pages), options.limits, scheduler, began);
+    this.#pool = pool;
+    this.#scheduler = scheduler;
+    this.#began = began;
     this.#program = program;
     this.#options = options;
     this.#operations = new Operations(options.services, (completion) => this.#deliver(completion));
@@ -79,10 +99,10 @@ export class Execution extends Sandbox {
     });
     const onDeadline = () => this.#stop({ kind: "timedOut" });
     const onAbort = () => this.#stop({ kind: "aborted" });
-    const timer = setTimeout(onDeadline, limits.timeoutMs);
+    // one more: the event loop's clock has a grain of 1 ms and may be early
+    const timer = setTimeout(onDeadline, limits.timeoutMs + 1);
     signal?.addEventListener("abort", onAbort);
 
-    this.instance.bind(this);
     this.instance.restore(this.#program.image);
     this.instance.exports["bridge:seed0"].value = seed() as never;
     this.instance.exports["bridge:seed1"].value = (seed() | 1n) as never;
@@ -119,13 +139,33 @@ export class Execution extends Sandbox {
 
   #deliver(completion: Completion): void {
     this.#events.push(completion);
-    if (!this.#pumping) void this.#pump();
+    if (!this.#pumping) void this.#wake();
+  }
+
+  async #wake(): Promise<void> {
+    this.#pumping = true;
+    await this.#scheduler.take();
+    await this.#pump();
+  }
+
+  evict(): Instance {
+    this.#evicted = this.instance.save(this.#program.image);
+    return this.instance;
+  }
+
+  #resume(): void {
+    this.#pool.wake(this);
+    if (this.#evicted === null) return;
+    this.move(this.#pool.acquire(this.#evicted.pages));
+    this.instance.restore(this.#program.image, this.#evicted);
+    this.#evicted = null;
   }
 
   /** Hands events to the guest, one at a time, until there are none or it is over. */
   async #pump(): Promise<void> {
     this.#pumping = true;
     try {
+      this.#resume();
       for (;;) {
         const next = this.#events.shift();
         if (next === undefined || this.budget.stopReason !== null) break;
@@ -135,6 +175,7 @@ export class Execution extends Sandbox {
         const status = await this.enter(() =>
           this.instance.dispatch(next.event, next.id, text.length, next.bytes.length),
         );
+        this.#publish();
         if (typeof status !== "number") this.#stop(status);
         else if (status !== 0) this.#stop({ kind: "trapped", message: "the guest's dispatcher threw" });
       }
@@ -148,6 +189,8 @@ export class Execution extends Sandbox {
     if (this.budget.stopReason === null && this.#operations.pending === 0 && this.#events.length === 0)
       this.#stalled();
     if (this.budget.stopReason !== null) this.#end();
+    else this.#pool.wait(this);
+    this.#scheduler.give();
   }
 
   /** Nothing runs and nothing is awaited. */
@@ -156,6 +199,7 @@ export class Execution extends Sandbox {
       const message =
         "The handler's promise never settles: it waits for something that nothing under way will bring.";
       this.#complete({ kind: "threw", error: { name: "Error", message, code: "never_settled" } });
+      this.#publish();
     }
     this.budget.stop("finished");
   }
@@ -163,6 +207,7 @@ export class Execution extends Sandbox {
   /** Ends the execution with what has happened, unless there is an outcome already. */
   #stop(failure: Failure): void {
     if (failure.kind !== "finished") this.#complete(this.#outcomeOf(failure));
+    this.#publish();
     this.budget.stop(
       failure.kind === "trapped" || failure.kind === "stackOverflow" ? "finished" : failure.kind,
     );
@@ -185,14 +230,26 @@ export class Execution extends Sandbox {
   }
 
   #complete(outcome: Outcome): void {
-    if (this.#outcome !== null) return;
-    this.#outcome = outcome;
-    this.#settle(outcome);
+    this.#outcome ??= outcome;
+  }
+
+  /** Answers the caller, once the guest's stack is gone or parked and its counters are settled. */
+  #publish(): void {
+    if (this.#outcome !== null) this.#settle(this.#outcome);
+  }
+
+  override yielded(): Promise<number> {
+    this.#publish();
+    return super.yielded();
   }
 
   #end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
     this.#events = [];
     this.#operations[Symbol.dispose]();
+    this.#pool.wake(this);
+    if (this.#evicted === null) this.#pool.release(this.instance, this.#program.image.pages, this.broken);
     this.#over();
   }
 

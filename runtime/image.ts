@@ -19,6 +19,57 @@ export interface Segment {
   bytes: Uint8Array;
 }
 
+/** The state of an instance, as differences to an image that is known from elsewhere. */
+export interface SavedState {
+  segments?: Segment[];
+  pages: number;
+  globals: (number | bigint)[];
+}
+
+/** Sizes at which memory is compared: each only where the one before found a difference. */
+const comparedSizes = [pageSize, 4096, 512] as const;
+const zeros = new Uint8Array(pageSize);
+
+/** Copies of the blocks of `memory` that differ from the image. */
+export function changedBlocks(memory: Uint8Array, image: Image): Segment[] {
+  const imageEnd = image.start + image.bytes.length;
+  const same = (from: number, to: number): boolean => {
+    if (from >= imageEnd || to <= image.start) {
+      return Buffer.compare(memory.subarray(from, to), zeros.subarray(0, to - from)) === 0;
+    }
+    if (from < image.start) return same(from, image.start) && same(image.start, to);
+    if (to > imageEnd) return same(from, imageEnd) && same(imageEnd, to);
+    return (
+      Buffer.compare(
+        memory.subarray(from, to),
+        image.bytes.subarray(from - image.start, to - image.start),
+      ) === 0
+    );
+  };
+  const ranges: { from: number; to: number }[] = [];
+  const search = (from: number, to: number, level: number): void => {
+    const size = comparedSizes[level]!;
+    for (let block = from; block < to; block += size) {
+      const end = block + size;
+      if (same(block, end)) continue;
+      const last = ranges[ranges.length - 1];
+      if (level + 1 < comparedSizes.length) search(block, end, level + 1);
+      else if (last?.to === block) last.to = end;
+      else ranges.push({ from: block, to: end });
+    }
+  };
+  search(0, memory.length, 0);
+  // one allocation for all: thousands of waiting sandboxes hold one each
+  const copies = new Uint8Array(ranges.reduce((sum, { from, to }) => sum + to - from, 0));
+  let at = 0;
+  return ranges.map(({ from, to }) => {
+    const bytes = copies.subarray(at, at + to - from);
+    bytes.set(memory.subarray(from, to));
+    at += to - from;
+    return { address: from, bytes };
+  });
+}
+
 /** Equal bytes between two runs that cost more as a segment of their own than as part of one. */
 const mergeGap = 16;
 

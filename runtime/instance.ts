@@ -1,6 +1,6 @@
 import { MeterExport, meterModule } from "../compiler/wasm/index.ts";
 import type { Meters } from "./budget.ts";
-import { type Image, pageSize } from "./image.ts";
+import { changedBlocks, type Image, pageSize, type SavedState } from "./image.ts";
 import { wasiImports } from "./wasi.ts";
 
 /** What an instance asks of whoever runs something in it. */
@@ -46,6 +46,8 @@ export class Instance implements Meters {
   #input: Uint8Array[] = [];
   #state: WebAssembly.Global<"i32" | "i64">[];
   #bytes: Uint8Array<ArrayBuffer>;
+  /** Memory that nobody has written to is zero already. */
+  #used = false;
 
   constructor(module: WebAssembly.Module, globals: readonly string[]) {
     const guest = (): Guest => {
@@ -131,16 +133,26 @@ export class Instance implements Meters {
     return true;
   }
 
-  /** Makes every byte and every global what the image says. */
-  restore(image: Image): void {
-    this.ensurePages(image.pages);
+  /** Makes every byte and every global what the image says, with the differences of a saved state laid over it. */
+  restore(image: Image, state: SavedState = image): void {
+    this.ensurePages(state.pages);
     const { memory } = this;
-    memory.fill(0, 0, image.start);
+    if (this.#used) {
+      memory.fill(0, 0, image.start);
+      memory.fill(0, image.start + image.bytes.length);
+    }
+    this.#used = true;
     memory.set(image.bytes, image.start);
-    memory.fill(0, image.start + image.bytes.length);
-    this.pages.value = image.pages;
+    if (state.segments) for (const { address, bytes } of state.segments) memory.set(bytes, address);
+    this.pages.value = state.pages;
     this.fuel.value = 0;
-    for (let i = 0; i < this.#state.length; i++) this.#state[i]!.value = image.globals[i] as never;
+    for (let i = 0; i < this.#state.length; i++) this.#state[i]!.value = state.globals[i] as never;
+  }
+
+  /** What has become of an image that was restored here. */
+  save(image: Image): SavedState {
+    const segments = changedBlocks(this.memory.subarray(0, this.pages.value * pageSize), image);
+    return { segments, pages: this.pages.value, globals: this.#state.map((global) => global.value) };
   }
 
   /** The state as an image. `start`: the top of the empty stack. */

@@ -5,7 +5,15 @@ import { Instance } from "./instance.ts";
 /** Memory, in pages, that a pooled instance may have beyond the image it is to hold: clearing more costs more than a new one. */
 const sparePages = 32;
 
+/** Someone who holds an instance but only waits, with nothing on its stack. */
+export interface Waiting {
+  /** Saves what it needs and gives the instance up. */
+  evict(): Instance;
+}
+
 export interface PoolOptions {
+  /** Instances that are made before those who wait have to give theirs up. */
+  resident: number;
   /** Instances at once, busy and idle. Each reserves 8 GiB of address space, so that a process has room for about 16,000. */
   maxInstances: number;
   /** Idle instances that are kept. */
@@ -17,6 +25,7 @@ export class InstancePool {
   readonly #engine: Engine;
   readonly #options: PoolOptions;
   #idle: Instance[] = [];
+  #waiting = new Set<Waiting>();
   #busy = 0;
 
   constructor(engine: Engine, options: PoolOptions) {
@@ -41,13 +50,30 @@ export class InstancePool {
       this.#busy++;
       return instance!;
     }
-    if (this.#busy + this.#idle.length >= this.#options.maxInstances) {
+    const { resident, maxInstances } = this.#options;
+    const longest = this.#busy >= resident ? this.#waiting.values().next().value : undefined;
+    if (longest) {
+      this.#waiting.delete(longest);
+      const instance = longest.evict();
+      if (instance.physicalPages <= pages + sparePages) return instance;
+      this.#busy--;
+    }
+    if (this.#busy + this.#idle.length >= maxInstances) {
       if (this.#idle.length === 0) throw new RuntimeError("overloaded", "every sandbox is in use");
       this.#idle.shift();
     }
-    const instance = this.#create();
     this.#busy++;
-    return instance;
+    return this.#create();
+  }
+
+  /** The holder only waits from now on: it may be evicted. */
+  wait(holder: Waiting): void {
+    this.#waiting.add(holder);
+  }
+
+  /** The holder goes on: it may not be evicted any more. */
+  wake(holder: Waiting): void {
+    this.#waiting.delete(holder);
   }
 
   /** Takes an instance back. One that is `broken` or has grown far beyond its image is left to the garbage collector. */

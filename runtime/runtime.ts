@@ -8,6 +8,8 @@ import { Scheduler } from "./scheduler.ts";
 export interface RuntimeOptions {
   /** Sandboxes at once. Default 4,000. */
   maxInstances?: number;
+  /** Sandboxes that are made before those that only wait give theirs up, to be restored when they go on. Default 32. */
+  resident?: number;
   /** Idle sandboxes that are kept for the next requests. Default 64. */
   maxIdle?: number;
   /** Sandboxes made at once, before the first request. Default 2. */
@@ -21,9 +23,12 @@ export class Runtime {
   readonly #scheduler = new Scheduler();
   #running = new Set<Promise<void>>();
 
-  constructor(engine: Engine, { maxInstances = 4_000, maxIdle = 64, warm = 2 }: RuntimeOptions = {}) {
+  constructor(
+    engine: Engine,
+    { maxInstances = 4_000, resident = 32, maxIdle = 64, warm = 2 }: RuntimeOptions = {},
+  ) {
     this.engine = engine;
-    this.#pool = new InstancePool(engine, { maxInstances, maxIdle });
+    this.#pool = new InstancePool(engine, { maxInstances, resident, maxIdle });
     this.#pool.warm(warm);
   }
 
@@ -38,12 +43,18 @@ export class Runtime {
    * @throws RuntimeError `overloaded` when every sandbox is in use.
    */
   async run(program: Program, request: InvocationRequest, options: RunOptions): Promise<InvocationResult> {
-    const { pages } = program.image;
-    const instance = this.#pool.acquire(pages);
-    const execution = new Execution(instance, program, options, this.#scheduler);
+    const began = performance.now();
+    const turn = this.#scheduler.take();
+    if (turn) await turn;
+    let execution: Execution;
+    try {
+      execution = new Execution(this.#pool, program, options, this.#scheduler, began);
+    } catch (cause) {
+      this.#scheduler.give();
+      throw cause;
+    }
     const result = execution.run(request);
     const over = execution.over.then(() => {
-      this.#pool.release(instance, pages, execution.broken);
       this.#running.delete(over);
     });
     this.#running.add(over);

@@ -12,7 +12,7 @@ export type Failure =
  * imports; subclasses say what host calls, clocks and randomness there are.
  */
 export abstract class Sandbox implements Guest {
-  readonly instance: Instance;
+  protected instance: Instance;
   readonly budget: Budget;
   #scheduler: Scheduler;
   /** True while the guest's stack exists, running or parked. */
@@ -20,10 +20,19 @@ export abstract class Sandbox implements Guest {
   /** Set when the instance has lost its stack to a trap: it can't be used again. */
   broken = false;
 
-  constructor(instance: Instance, limits: BudgetLimits, scheduler: Scheduler) {
+  /** `began`: the time that the deadline counts from. */
+  constructor(instance: Instance, limits: BudgetLimits, scheduler: Scheduler, began = performance.now()) {
     this.instance = instance;
     this.#scheduler = scheduler;
-    this.budget = new Budget(limits, instance, performance.now());
+    this.budget = new Budget(limits, instance, began);
+    instance.bind(this);
+  }
+
+  /** Goes on in another instance. */
+  protected move(instance: Instance): void {
+    this.instance = instance;
+    this.budget.measure(instance);
+    instance.bind(this);
   }
 
   /** Runs one of the instance's suspendable entries to its end. */
@@ -53,7 +62,9 @@ export abstract class Sandbox implements Guest {
   }
 
   async yielded(): Promise<number> {
+    this.#scheduler.give();
     await this.#scheduler.park(this.budget.cpuMs);
+    await this.#scheduler.take();
     return this.budget.resumed();
   }
 

@@ -12,6 +12,25 @@ interface Parked {
 export class Scheduler {
   #parked: Parked[] = [];
   #scheduled = false;
+  #running = false;
+  #waiting: (() => void)[] = [];
+
+  /**
+   * Takes the thread. A guest's entry returns before anyone hears that it has ended, so many entries made at once would each
+   * need an instance: they wait here for those before them. Resolves at once, without a promise, when nobody has it.
+   */
+  take(): Promise<void> | undefined {
+    if (this.#running) return new Promise((resume) => this.#waiting.push(resume));
+    this.#running = true;
+    return undefined;
+  }
+
+  /** Gives the thread to whoever waits for it. */
+  give(): void {
+    const next = this.#waiting.shift();
+    if (next) next();
+    else this.#running = false;
+  }
 
   /** Resolves when the guest may go on. */
   park(cpuMs: number): Promise<void> {

@@ -1,8 +1,8 @@
 import {
   Assembler,
   emptyModule,
-  f64,
   type FunctionType,
+  f64,
   type Global,
   i32,
   i64,

@@ -1,8 +1,8 @@
-import { Refused, Op } from "../../runtime/protocol.ts";
-import type { LogLine } from "../../runtime/protocol.ts";
 import type { BudgetLimits } from "../../runtime/budget.ts";
 import { type Image, pageSize } from "../../runtime/image.ts";
 import type { Instance } from "../../runtime/instance.ts";
+import type { LogLine } from "../../runtime/protocol.ts";
+import { Op, Refused } from "../../runtime/protocol.ts";
 import { Sandbox } from "../../runtime/sandbox.ts";
 import { Scheduler } from "../../runtime/scheduler.ts";
 import { CompileError } from "../errors.ts";
@@ -10,10 +10,14 @@ import { CompileError } from "../errors.ts";
 /** Bounds of the code that runs while an image is built: top-level code of the function and its packages. */
 const buildLimits: BudgetLimits = { timeoutMs: 5_000, memoryLimitBytes: 128 * 1024 * 1024, fuel: null };
 
+/** What a request may allocate before the engine collects garbage for the first time, bytes. */
+const gcHeadroomBytes = 4 * 1024 * 1024;
+
 /** The clock that top-level code sees, ms since the epoch: images must not depend on when they are built. */
 const buildTimeMs = 0;
 
 const EvalFlags = { script: 0, module: 1 } as const;
+const CompileFlags = { stripSource: 1 << 4, stripDebug: 1 << 5 } as const;
 const PromiseState = { pending: 0, rejected: 2 } as const;
 
 /**
@@ -25,9 +29,10 @@ export class BuildSandbox extends Sandbox {
   readonly #stackTop: number;
   readonly logs: LogLine[] = [];
 
+  declare readonly instance: Instance;
+
   constructor(instance: Instance) {
     super(instance, buildLimits, new Scheduler());
-    instance.bind(this);
     this.#exports = instance.exports as never;
     this.#stackTop = (instance.exports.__stack_pointer as WebAssembly.Global<"i32">).value;
     instance.exports["bridge:seed0"].value = 0x9e3779b97f4a7c15n as never;
@@ -45,6 +50,36 @@ export class BuildSandbox extends Sandbox {
     const value = await this.#run(code, name, EvalFlags.script);
     if (this.#exports.qjs_is_exception!(value)) throw this.#error(this.#exports.qjs_get_exception!());
     return value;
+  }
+
+  /** Compiles trusted code to bytecode without its source text and positions. */
+  compile(code: string, name: string): Uint8Array<ArrayBuffer> {
+    const { malloc, qjs_compile } = this.#exports;
+    const place = (text: Uint8Array): number => {
+      const pointer = malloc!(text.length);
+      this.instance.view(pointer, text.length).set(text);
+      return pointer;
+    };
+    const text = Buffer.from(`${code}\0`);
+    const length = malloc!(4);
+    const strip = CompileFlags.stripSource | CompileFlags.stripDebug;
+    const file = place(Buffer.from(`${name}\0`));
+    const result = qjs_compile!(place(text), text.length - 1, file, EvalFlags.script, strip, length);
+    if (result === 0) throw this.#error(this.#exports.qjs_get_exception!());
+    const { buffer, byteOffset } = this.instance.view(length, 4);
+    return this.instance.view(result, new DataView(buffer, byteOffset, 4).getUint32(0, true)).slice();
+  }
+
+  /** Runs what {@link compile} has made. */
+  run(bytecode: Uint8Array): void {
+    const { malloc, free, qjs_eval_bytecode, qjs_is_exception } = this.#exports;
+    const pointer = malloc!(bytecode.length);
+    this.instance.view(pointer, bytecode.length).set(bytecode);
+    const value = qjs_eval_bytecode!(pointer, bytecode.length);
+    this.instance.view(pointer, bytecode.length).fill(0);
+    free!(pointer);
+    if (qjs_is_exception!(value)) throw this.#error(this.#exports.qjs_get_exception!());
+    this.#exports.qjs_free_value!(value);
   }
 
   /** Evaluates an ES module to its end. */
@@ -99,6 +134,7 @@ export class BuildSandbox extends Sandbox {
   /** The image of what has been evaluated so far, without its garbage. */
   capture(): Image {
     this.#exports.qjs_run_gc!();
+    this.#exports.qjs_set_gc_threshold!(this.instance.pages.value * pageSize + gcHeadroomBytes);
     return this.instance.capture(Math.ceil(this.#stackTop / pageSize) * pageSize);
   }
 

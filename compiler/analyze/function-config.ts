@@ -1,0 +1,135 @@
+import type { Expression, Identifier } from "@swc/core";
+import type { FunctionConfig } from "../types.ts";
+import { exportedNames } from "./entry.ts";
+import type { FileContext } from "./rule.ts";
+import { constantString, isNode, propertyName, type SyntaxNode, unwrap } from "./tree.ts";
+
+interface Field {
+  accepts(value: unknown): boolean;
+  expected: string;
+}
+
+const positiveInteger = (maximum: number): Field => ({
+  accepts: (value) => Number.isSafeInteger(value) && (value as number) >= 1 && (value as number) <= maximum,
+  expected: `a whole number from 1 to ${maximum}`,
+});
+
+const hostName = /^(\*\.)?[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/i;
+
+/** Upper bounds are sanity only: the server lowers its own limits to these and never raises them. */
+const FIELDS: Record<keyof FunctionConfig, Field> = {
+  timeoutMs: positiveInteger(3_600_000),
+  memoryMb: positiveInteger(4096),
+  concurrency: positiveInteger(100_000),
+  fuel: positiveInteger(Number.MAX_SAFE_INTEGER),
+  egress: {
+    accepts: (value) =>
+      Array.isArray(value) &&
+      value.length <= 1000 &&
+      value.every((host) => typeof host === "string" && hostName.test(host)),
+    expected: 'a list of host names, such as ["api.example.com"]',
+  },
+  database: {
+    accepts: (value) => value === "read" || value === "write" || value === "none",
+    expected: '"read", "write" or "none"',
+  },
+  warmup: {
+    accepts: (value) => typeof value === "string" && /^\/[\x21-\x7e]*$/.test(value) && value.length <= 2048,
+    expected: 'a path, such as "/"',
+  },
+};
+
+const HINT = "Write export const config = { … } with literal values only; it is read, never run.";
+
+/** Reads `export const config = {…}` from the tree of the entry file; what is wrong with it is reported as `config-invalid`. */
+export function readConfig(context: FileContext): FunctionConfig {
+  const found = findConfig(context.source.program.body as unknown as SyntaxNode[]);
+  if (!found) return {};
+  const invalid = (node: object, message: string, hint = HINT) =>
+    context.report("config-invalid", node, message, hint);
+  const value = found.value && unwrap(found.value);
+  if (!found.constant || value?.type !== "ObjectExpression") {
+    invalid(found.node, "config is not a constant literal object");
+    return {};
+  }
+  const config: Record<string, unknown> = {};
+  for (const property of value.properties) {
+    if (property.type !== "KeyValueProperty") {
+      invalid(
+        isNode(property) && "span" in property ? property : value,
+        "config holds something that is no literal",
+      );
+      continue;
+    }
+    const key = propertyName(property.key);
+    const field =
+      key !== undefined && Object.hasOwn(FIELDS, key) ? FIELDS[key as keyof FunctionConfig] : undefined;
+    if (!field) {
+      const name = key === undefined ? "The computed key" : `"${key}"`;
+      invalid(
+        property.key,
+        `${name} is no setting of a function`,
+        `Use one of ${Object.keys(FIELDS).join(", ")}.`,
+      );
+      continue;
+    }
+    const literal = readLiteral(property.value);
+    if (literal !== undefined && field.accepts(literal)) config[key!] = literal;
+    else invalid(property.value, `config.${key} must be ${field.expected}`);
+  }
+  return config as FunctionConfig;
+}
+
+interface ConfigExport {
+  node: object;
+  constant: boolean;
+  value: Expression | undefined;
+}
+
+function findConfig(items: SyntaxNode[]): ConfigExport | undefined {
+  for (const item of items) {
+    if (item.type === "ExportDeclaration") {
+      const found = declaredConfig((item as unknown as { declaration: SyntaxNode }).declaration, "config");
+      if (found) return found;
+    }
+    if (item.type !== "ExportNamedDeclaration") continue;
+    const exported = exportedNames(item).find((name) => name.exported === "config");
+    if (!exported) continue;
+    for (const declaration of exported.local === undefined ? [] : items) {
+      const found = declaredConfig(declaration, exported.local!);
+      if (found) return found;
+    }
+    return { node: exported.node, constant: false, value: undefined };
+  }
+  return undefined;
+}
+
+function declaredConfig(declaration: SyntaxNode, name: string): ConfigExport | undefined {
+  const node = declaration as unknown as {
+    type: string;
+    kind?: string;
+    declare?: boolean;
+    identifier?: Identifier;
+    declarations?: { id: Identifier; init?: Expression }[];
+  };
+  if (node.declare) return undefined;
+  if (node.type !== "VariableDeclaration") {
+    const named = node.type === "FunctionDeclaration" || node.type === "ClassDeclaration";
+    return named && node.identifier?.value === name ? { node, constant: false, value: undefined } : undefined;
+  }
+  const found = node.declarations?.find(({ id }) => id.type === "Identifier" && id.value === name);
+  return found && { node: found, constant: node.kind === "const", value: found.init };
+}
+
+/** A number, string, boolean or list of strings that is written down. */
+function readLiteral(expression: Expression): unknown {
+  const value = unwrap(expression);
+  if (value.type === "NumericLiteral" || value.type === "BooleanLiteral") return value.value;
+  if (value.type === "ArrayExpression") {
+    const items = value.elements.map((item) =>
+      item && !item.spread ? constantString(item.expression) : undefined,
+    );
+    return items.includes(undefined) ? undefined : items;
+  }
+  return constantString(value);
+}

@@ -1,0 +1,84 @@
+import { builtinModules } from "node:module";
+
+/** Ids of modules that are made here; the NUL keeps other resolvers away. */
+const PREFIX = "\0thimble:";
+const ENTRY_ID = `${PREFIX}entry`;
+const DATABASE_ID = `${PREFIX}db`;
+
+const builtins = new Set(builtinModules.filter((name) => !name.startsWith("_") && !name.includes(":")));
+
+/** The entry of every bundle: evaluating it registers the function's exports with the sandbox, so that the bundle exports nothing. */
+export const ENTRY_SPECIFIER = "thimble:entry";
+
+/** Specifiers that never name a file: `node:fs`, `bun:ffi`, `cloudflare:sockets`. */
+export const isHostModule = (specifier: string) =>
+  /^(node|bun|cloudflare):/.test(specifier) || specifier === "bun";
+
+/** `fs`, `stream/web`: a package of that name in the function's node_modules comes first. */
+export const isBareBuiltin = (specifier: string) => builtins.has(specifier);
+
+export const isVirtual = (id: string) => id.startsWith(PREFIX);
+
+/** The module id of one of our own specifiers. */
+export function ownModuleId(specifier: string): string | undefined {
+  if (specifier === ENTRY_SPECIFIER) return ENTRY_ID;
+  return specifier === "thimble:db" ? DATABASE_ID : undefined;
+}
+
+/** A module that a sandbox does not have. */
+export function hostModuleId(specifier: string): string {
+  return `${PREFIX}host/${specifier.startsWith("bun") || specifier.includes(":") ? specifier : `node:${specifier}`}`;
+}
+
+/** An optional dependency of a package that is not installed: requiring it throws, as it would in Node. */
+export const missingModuleId = (specifier: string) => `${PREFIX}missing/${specifier}`;
+
+/** The code of a virtual module. `entryPath` is what the entry imports. */
+export function virtualModule(id: string, entryPath: string): { code: string; moduleType: "js" } {
+  return { code: virtualCode(id.slice(PREFIX.length), entryPath), moduleType: "js" };
+}
+
+function virtualCode(name: string, entryPath: string): string {
+  if (name === "entry") {
+    return `import * as ns from ${JSON.stringify(entryPath)};\nglobalThis[Symbol.for("thimble.register")](ns);\n`;
+  }
+  if (name === "db") {
+    return 'const { sql } = globalThis[Symbol.for("thimble.modules")]["thimble:db"];\nexport { sql };\nexport default sql;\n';
+  }
+  const specifier = name.slice(name.indexOf("/") + 1);
+  if (name.startsWith("missing/")) {
+    const message = JSON.stringify(`Cannot find module '${specifier}'`);
+    return `throw Object.assign(new Error(${message}), { code: "MODULE_NOT_FOUND" });\nmodule.exports = {};\n`;
+  }
+  if (specifier === "node:process") return "module.exports = globalThis.process ?? {};\n";
+  const stub = unsupported(specifier);
+  if (specifier !== "node:buffer") return `${stub}module.exports = Object.create(unsupported(""));\n`;
+  return `${stub}module.exports = Object.create(unsupported(""));\nif (globalThis.Buffer) module.exports.Buffer = globalThis.Buffer;\n`;
+}
+
+/**
+ * A stand-in whose every member can be read, copied and extended, and throws once it is called, constructed or made a primitive:
+ * packages that import a module without using it work. The module is an object with the stand-in as its prototype, which is
+ * where the bundler's CommonJS interop looks for names that the module does not have itself.
+ */
+function unsupported(specifier: string): string {
+  const message = JSON.stringify(`${specifier} is not supported in a sandbox`);
+  return `function unsupported(path) {
+  const refuse = () => {
+    throw new Error(${message} + (path && " (" + path + ")"));
+  };
+  const members = new Map();
+  return new Proxy(function () {}, {
+    apply: refuse,
+    construct: refuse,
+    get(target, key) {
+      if (key === Symbol.toPrimitive) return refuse;
+      if (typeof key === "symbol" || key === "then" || key === "__esModule") return undefined;
+      if (key === "prototype") return target.prototype;
+      if (!members.has(key)) members.set(key, unsupported(path ? path + "." + key : key));
+      return members.get(key);
+    },
+  });
+}
+`;
+}

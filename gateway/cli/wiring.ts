@@ -1,0 +1,100 @@
+import { readFile } from "node:fs/promises";
+import { readSources } from "../../compiler/sources.ts";
+import type { Analysis, Bundle, SourceFiles } from "../../compiler/types.ts";
+import type { Config } from "../config.ts";
+import type { Logger } from "../log.ts";
+import type { Compiler, Runtime, ServicesProvider } from "../ports.ts";
+import type { ServerDeps } from "../server.ts";
+
+/**
+ * The one place where the gateway meets its neighbours: everything else in this folder knows them by the interfaces
+ * in `ports.ts`. Loaded when needed, so that `thimble list` does not wait for a bundler.
+ */
+
+/** The server's parts, for these settings. */
+export async function wireServer(config: Config, log: Logger): Promise<ServerDeps> {
+  const [{ runtime, compiler }, services] = await Promise.all([
+    createRuntimeAndCompiler(config),
+    createServices(config),
+  ]);
+  return { runtime, compiler, services, log };
+}
+
+/** A function folder made ready to be sent: sources, and the bundle made here, where its npm packages are. */
+export async function prepareDeployment(path: string): Promise<{ sources: SourceFiles; bundle: Bundle }> {
+  const { root, sources } = await readSources(path);
+  const { bundle } = await import("../../compiler/bundle.ts");
+  const made = await bundle(root, sources.entry);
+  return {
+    sources: { entry: sources.entry, files: { ...sources.files, ...made.files } },
+    bundle: made.bundle,
+  };
+}
+
+/** Builds an artefact without a server. Throws what {@link Compiler.build} throws. */
+export async function buildLocally(
+  path: string,
+  requireAnnotation: boolean,
+): Promise<{ artifact: Uint8Array; analysis: Analysis }> {
+  const [engine, { Compiler }] = await Promise.all([loadEngine(), import("../../compiler/compiler.ts")]);
+  return new Compiler(engine).build({ ...(await prepareDeployment(path)), requireAnnotation });
+}
+
+/** The package's version. */
+export async function packageVersion(): Promise<string> {
+  const manifest = await readFile(new URL("../../package.json", import.meta.url), "utf8");
+  return (JSON.parse(manifest) as { version: string }).version;
+}
+
+async function createRuntimeAndCompiler(config: Config): Promise<{ runtime: Runtime; compiler: Compiler }> {
+  const [engine, { Runtime }, { Compiler: RealCompiler }, { decodeArtifact }] = await Promise.all([
+    loadEngine(),
+    import("../../runtime/runtime.ts"),
+    import("../../compiler/compiler.ts"),
+    import("../../compiler/artifact.ts"),
+  ]);
+  const runtime = new Runtime(engine, { maxInstances: config.limits.sandboxes });
+  const real = new RealCompiler(engine);
+  const compiler: Compiler = {
+    build: (input) => real.build(input),
+    rebuild: async (artifact) => {
+      const { manifest, sources, bundle, sourceMap } = decodeArtifact(artifact);
+      const input = {
+        sources: { entry: manifest.entry, files: sources },
+        bundle: { code: bundle, map: sourceMap },
+      };
+      // It was accepted when it was deployed, annotated or not.
+      return (await real.build({ ...input, requireAnnotation: false })).artifact;
+    },
+  };
+  return { runtime, compiler };
+}
+
+async function loadEngine() {
+  const module = await import("../../compiler/engine/load-engine.ts");
+  return module.loadEngine();
+}
+
+async function createServices(config: Config): Promise<ServicesProvider> {
+  const [{ openBroker }, { createEgress }] = await Promise.all([
+    import("../broker/broker.ts"),
+    import("../../runtime/host/egress/egress.ts"),
+  ]);
+  const { url, maxConnections, timeoutMs } = config.database;
+  const broker = openBroker({ databaseUrl: url ?? null, dataDir: config.dataDir, maxConnections, timeoutMs });
+  const egress = createEgress({ allow: [...config.egressAllow] });
+  return {
+    forFunction: ({ config: wishes }) => {
+      const policy = wishes.egress ? { hosts: wishes.egress } : {};
+      const access = wishes.database ?? "write";
+      return {
+        fetch: (request, body, signal) => egress.fetch(request, body, signal, policy),
+        query: (request, signal) => broker.query(request, signal, access),
+      };
+    },
+    poolStats: () => broker.stats(),
+    close: async () => {
+      await Promise.all([egress.close(), broker.close()]);
+    },
+  };
+}

@@ -1,0 +1,88 @@
+import { createServer, type Server } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
+import { getRequestListener } from "@hono/node-server";
+import { errorResponse, PlatformError, toPlatformError } from "./errors.ts";
+import { requestIdOf } from "./request-id.ts";
+
+/** A listener could not be opened. */
+export class ListenError extends Error {
+  readonly code: "port_in_use" | "listen_failed";
+  constructor(code: ListenError["code"], message: string, cause: unknown) {
+    super(message, { cause });
+    this.name = "ListenError";
+    this.code = code;
+  }
+}
+
+export interface ListenOptions {
+  host: string;
+  port: number;
+  /** The setting to change when the port is taken, for the message. */
+  portSetting: string;
+  fetch(request: Request): Response | Promise<Response>;
+}
+
+export interface Listener {
+  /** With the port that was really taken. */
+  url: string;
+  /** Takes no new connection, lets those in use finish for at most `graceMs`, and cuts what is left. */
+  close(graceMs: number): Promise<void>;
+}
+
+const HEADERS_TIMEOUT_MS = 10_000;
+
+/** Opens an HTTP listener. Throws {@link ListenError}. */
+export async function listen(options: ListenOptions): Promise<Listener> {
+  const { host, port, portSetting } = options;
+  const listener = getRequestListener(options.fetch, { hostname: "localhost", errorHandler: malformed });
+  const server = createServer({ headersTimeout: HEADERS_TIMEOUT_MS }, listener);
+  server.on("clientError", answerClientError);
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (error: NodeJS.ErrnoException) => {
+      const inUse = error.code === "EADDRINUSE";
+      const reason = inUse
+        ? `Port ${port} on ${host} is already in use. Stop what uses it, or choose another with ${portSetting}`
+        : `Cannot listen on ${host}:${port} (${error.code})`;
+      reject(new ListenError(inUse ? "port_in_use" : "listen_failed", reason, error));
+    });
+    server.listen({ host, port }, resolve);
+  });
+  const address = server.address() as AddressInfo;
+  const shownHost = host.includes(":") ? `[${host}]` : host;
+  return { url: `http://${shownHost}:${address.port}`, close: (graceMs) => closeServer(server, graceMs) };
+}
+
+function closeServer(server: Server, graceMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => server.closeAllConnections(), graceMs);
+    server.close(() => {
+      clearTimeout(timer);
+      resolve();
+    });
+    server.closeIdleConnections();
+  });
+}
+
+/** What never became a request: a bad Host header or target, for which the server makes no `Request`. */
+function malformed(error: unknown): Response {
+  const shown =
+    error instanceof Error && error.name === "RequestError"
+      ? new PlatformError("invalid_input", "The request target or Host header is malformed", { cause: error })
+      : toPlatformError(error);
+  return errorResponse(shown, requestIdOf(undefined));
+}
+
+function answerClientError(_error: Error, socket: Socket): void {
+  if (!socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const requestId = requestIdOf(undefined);
+  const body = JSON.stringify({
+    error: { code: "invalid_input", message: "The request is not valid HTTP", requestId },
+  });
+  socket.end(
+    `HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nX-Request-Id: ${requestId}\r\n` +
+      `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+  );
+}

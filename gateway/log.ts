@@ -1,0 +1,67 @@
+import { type DestinationStream, type Logger, pino, stdTimeFunctions } from "pino";
+
+export type { Logger } from "pino";
+
+export interface LogOptions {
+  level: string;
+  /** A file (made when missing, mode 0600), or the standard output or error stream. */
+  to: { file: string } | "stdout" | "stderr";
+}
+
+/** Lines are gathered before they are written; this is the longest that one waits, ms. */
+const FLUSH_INTERVAL_MS = 250;
+
+/** JSON lines. Database errors are cut down to their cause, since their own text holds the query's parameters. */
+export function createLogger(options: LogOptions): Logger {
+  const { to } = options;
+  const dest = to === "stdout" ? 1 : to === "stderr" ? 2 : to.file;
+  const destination = pino.destination({
+    dest,
+    mkdir: true,
+    mode: 0o600,
+    sync: false,
+    minLength: 4096,
+    periodicFlush: FLUSH_INTERVAL_MS,
+  });
+  return loggerTo(options.level, destination);
+}
+
+/** A logger that writes to a given stream. */
+export function loggerTo(level: string, destination: DestinationStream): Logger {
+  return pino(
+    { level, base: null, timestamp: stdTimeFunctions.isoTime, serializers: { err: serializeError } },
+    destination,
+  );
+}
+
+/** Says nothing. */
+export function silentLogger(): Logger {
+  return pino({ level: "silent" });
+}
+
+interface LoggedError {
+  type: string;
+  message: string;
+  code?: string;
+  stack?: string;
+  cause?: LoggedError;
+}
+
+const MAX_TEXT = 4000;
+
+function serializeError(error: unknown, depth = 0): LoggedError {
+  if (!(error instanceof Error)) return { type: typeof error, message: String(error).slice(0, MAX_TEXT) };
+  if ("query" in error && "params" in error && error.cause && depth < 4) {
+    return serializeError(error.cause, depth + 1);
+  }
+  const logged: LoggedError = { type: error.name, message: error.message.slice(0, MAX_TEXT) };
+  if ("code" in error && typeof error.code === "string") logged.code = error.code;
+  if (error.stack) logged.stack = error.stack.slice(0, MAX_TEXT);
+  if (error.cause !== undefined && depth < 4) logged.cause = serializeError(error.cause, depth + 1);
+  return logged;
+}
+
+/** Waits until what was logged is written. */
+export function flushLogger(log: Logger): Promise<void> {
+  return new Promise((resolve) => log.flush(() => resolve()));
+}

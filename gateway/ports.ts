@@ -1,0 +1,77 @@
+import type { Analysis, Bundle, FunctionConfig, SourceFiles } from "../compiler/types.ts";
+import type { InvocationLimits, InvocationRequest, InvocationResult } from "../runtime/invocation.ts";
+import type { HostServices } from "../runtime/services.ts";
+
+/**
+ * What the gateway needs from its neighbours, as interfaces: the gateway decides who may run what and when, and knows
+ * nothing of engines, bundlers or pools. `cli/wiring.ts` is where the real ones are put in.
+ */
+
+/** An artefact made ready to run; opaque to the gateway, but for a `sourceMap` (JSON text), where it has one. */
+// biome-ignore lint/suspicious/noExplicitAny: opaque here, and the runtime's own class where it is made
+export type Program = any;
+
+export interface RunOptions {
+  limits: InvocationLimits;
+  /** The function's variables. */
+  env: Record<string, string>;
+  context: { requestId: string; functionName: string; version: number };
+  services: HostServices;
+  /** Fires when nobody waits for the answer any more. */
+  signal?: AbortSignal;
+}
+
+export interface RuntimeStats {
+  /** Sandboxes that exist. */
+  instances: number;
+  busy: number;
+  idle: number;
+}
+
+/** Runs functions. */
+export interface Runtime {
+  /** Artefact bytes → something that can be run. Throws an error with a `code` for a bad artefact. Cheap to keep. */
+  load(artifact: Uint8Array): Promise<Program>;
+  /** Never rejects for what a guest does; rejects with code `overloaded` when there is no sandbox to be had. */
+  run(program: Program, request: InvocationRequest, options: RunOptions): Promise<InvocationResult>;
+  stats(): RuntimeStats;
+  close(): Promise<void>;
+}
+
+export interface BuildInput {
+  sources: SourceFiles;
+  /** Absent: the compiler bundles the sources itself. */
+  bundle?: Bundle;
+  /** False: a missing `@function` is a warning (R4). */
+  requireAnnotation: boolean;
+}
+
+/** Turns sources into an artefact. Throws an error with code `analysis_failed` (and `analysis`) or `compile_failed`. */
+export interface Compiler {
+  build(input: BuildInput): Promise<{ artifact: Uint8Array; analysis: Analysis }>;
+  /** The same function for the present engine, from the bundle that is in the artefact. Absent: not possible. */
+  rebuild?(artifact: Uint8Array): Promise<Uint8Array>;
+}
+
+/** The database pool's numbers (R3). */
+export interface PoolStats {
+  initialized: boolean;
+  totalConnections: number;
+  availableConnections: number;
+  inUseConnections: number;
+  maxConnections: number;
+}
+
+/** Who a set of host services acts for. */
+export interface ServicesTarget {
+  functionName: string;
+  version: number;
+  config: FunctionConfig;
+}
+
+/** Hands out host services; each live version gets its own, since egress and database rules are the function's. */
+export interface ServicesProvider {
+  forFunction(target: ServicesTarget): HostServices;
+  poolStats(): PoolStats | Promise<PoolStats>;
+  close(): Promise<void>;
+}

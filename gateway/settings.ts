@@ -1,0 +1,146 @@
+import { z } from "zod";
+
+/**
+ * Every setting: its default, its check, and the line `--help` shows. Values are text, as `.env` and the
+ * environment give them; an empty value means "not set".
+ */
+
+const wholeNumber = (min: number, max: number, unit = "") =>
+  z
+    .string()
+    .regex(/^\d{1,15}$/, `must be a whole number${unit && ` of ${unit}`}`)
+    .transform(Number)
+    .pipe(
+      z
+        .number()
+        .min(min, `must be at least ${min}${unit && ` ${unit}`}`)
+        .max(max, `must be at most ${max}${unit && ` ${unit}`}`),
+    );
+
+const flag = z
+  .string()
+  .toLowerCase()
+  .pipe(z.enum(["true", "false", "1", "0", "yes", "no"], "must be true or false"))
+  .transform((value) => value === "true" || value === "1" || value === "yes");
+
+const port = wholeNumber(0, 65535);
+
+const host = z.string().regex(/^[\w.:-]{1,253}$/, "must be a host name or an address");
+
+const postgresUrl = z.url({ protocol: /^postgres(ql)?$/, message: "must be a postgres:// URL" });
+
+const egressTarget = /^(?:[a-z0-9.-]+|\[[0-9a-f:]+\]):\d{1,5}$/i;
+
+const hostPorts = z
+  .string()
+  .transform((value) =>
+    value
+      .split(",")
+      .map((part) => part.trim())
+      .filter(Boolean),
+  )
+  .pipe(z.array(z.string().regex(egressTarget, "must be a comma-separated list of host:port")));
+
+export const TIMEOUT_RANGE_MS = { min: 5, max: 5000 } as const;
+
+const timeoutSeconds = z
+  .string()
+  .regex(/^\d{1,4}(\.\d{1,6})?$/, "must be a number of seconds")
+  .transform(Number)
+  .pipe(z.number().min(0.005, "must be at least 0.005 (5 ms)").max(5, "must be at most 5"));
+
+interface Setting<T> {
+  parse: z.ZodType<T, string>;
+  default: T;
+  help: string;
+  /** Never quoted, and no command-line flag (the process list would show it). */
+  secret?: boolean;
+}
+
+const setting = <T>(parse: z.ZodType<T, string>, fallback: T, help: string): Setting<T> => ({
+  parse,
+  default: fallback,
+  help,
+});
+
+const optional = <T>(parse: z.ZodType<T, string>, help: string): Setting<T | undefined> => ({
+  parse: parse as z.ZodType<T | undefined, string>,
+  default: undefined,
+  help,
+});
+
+export const SETTINGS = {
+  FUNCTION_TIMEOUT_MS: setting(
+    wholeNumber(TIMEOUT_RANGE_MS.min, TIMEOUT_RANGE_MS.max, "ms"),
+    5000,
+    "wall-clock limit of one execution, ms",
+  ),
+  FUNCTION_TIMEOUT_SECONDS: optional(timeoutSeconds, "the same in seconds"),
+  FUNCTION_REQUEST_TIMEOUT_MS: setting(
+    wholeNumber(5, 60_000, "ms"),
+    5000,
+    "one request in all: receiving its body, waiting for a slot and executing, ms",
+  ),
+  FUNCTION_MAX_MEMORY_MB: setting(wholeNumber(4, 4096, "MB"), 128, "linear memory of one sandbox, MB"),
+  FUNCTION_MAX_CONCURRENT: setting(wholeNumber(1, 10_000), 10, "executions in flight at once per function"),
+  FUNCTION_QUEUE_TIMEOUT_MS: setting(
+    wholeNumber(0, 60_000, "ms"),
+    1000,
+    "how long a request waits for a slot, ms",
+  ),
+  FUNCTION_QUEUE_LIMIT: setting(wholeNumber(0, 100_000), 100, "requests waiting for a slot per function"),
+  FUNCTION_FUEL: optional(
+    wholeNumber(1, Number.MAX_SAFE_INTEGER),
+    "deterministic budget of one execution, fuel units",
+  ),
+  FUNCTION_DATABASE_URL: optional(postgresUrl, "where functions' queries go (default: an embedded database)"),
+  FUNCTION_DB_MAX_CONNECTIONS: setting(wholeNumber(1, 1000), 5, "database connections for functions in all"),
+  FUNCTION_DB_TIMEOUT_MS: setting(
+    wholeNumber(1, 60_000, "ms"),
+    5000,
+    "to get a database connection, and for one query, ms",
+  ),
+  FUNCTION_REQUIRE_ANNOTATION: setting(flag, true, "whether a missing @function refuses a deployment"),
+  FUNCTION_EGRESS_ALLOW: setting(hostPorts, [], "host:port list that fetch may reach though private"),
+  FUNCTION_HISTORY_DAYS: setting(
+    wholeNumber(1, 36_500, "days"),
+    30,
+    "how long executions are remembered, days",
+  ),
+  MAX_BODY_MB: setting(wholeNumber(1, 1024, "MB"), 10, "largest request body, MB"),
+  MAX_RESPONSE_MB: setting(wholeNumber(1, 1024, "MB"), 10, "largest response body, MB"),
+  MAX_SANDBOXES: setting(wholeNumber(1, 10_000), 100, "sandboxes alive at once"),
+  PORT: setting(port, 8787, "edge port; 0 picks a free one"),
+  HOST: setting(host, "127.0.0.1", "edge address"),
+  ADMIN_PORT: setting(port, 8788, "admin port; 0 picks a free one"),
+  ADMIN_HOST: setting(host, "127.0.0.1", "admin address"),
+  DATABASE_URL: optional(postgresUrl, "the platform's own database (default: an embedded one)"),
+  THIMBLE_DATA_DIR: setting(z.string(), ".thimble", "folder for key, databases and log"),
+  THIMBLE_ADMIN_KEY: {
+    ...optional(
+      z.string().regex(/^[\x21-\x7e]{16,512}$/, "must be 16 to 512 visible ASCII characters"),
+      "the admin key",
+    ),
+    secret: true,
+  },
+  LOG_LEVEL: setting(
+    z.enum(
+      ["trace", "debug", "info", "warn", "error", "fatal", "silent"],
+      "must be one of trace, debug, info, warn, error, fatal, silent",
+    ) as z.ZodType<string, string>,
+    "info",
+    "least severe level that is logged",
+  ),
+} satisfies Record<string, Setting<unknown>>;
+
+export type SettingName = keyof typeof SETTINGS;
+
+export const SETTING_NAMES = Object.keys(SETTINGS) as SettingName[];
+
+/** The command-line flag of a setting: `FUNCTION_TIMEOUT_MS` → `--function-timeout-ms`, `THIMBLE_DATA_DIR` → `--data-dir`. */
+export function flagOf(name: SettingName): string {
+  return `--${name
+    .replace(/^THIMBLE_/, "")
+    .toLowerCase()
+    .replaceAll("_", "-")}`;
+}

@@ -1,0 +1,125 @@
+import { Blob, blobBytes, bytesOf } from "./blob.ts";
+import { encodeMultipart, FormData, parseForm } from "./form-data.ts";
+import { decodeText, encodeText, noBytes, parseJson, rejected, resolved, then } from "./primordials.ts";
+import { isDisturbed, ReadableStream, readAll, streamOf } from "./stream.ts";
+import { URLSearchParams } from "./url.ts";
+
+/** A body is kept as it came; nothing is encoded or decoded before someone asks. */
+export type Content = string | Uint8Array<ArrayBuffer> | ReadableStream | null;
+
+const NativeParams = Object.getPrototypeOf(URLSearchParams) as typeof globalThis.URLSearchParams;
+
+/** What a body argument means: its content, and the content type that it implies. */
+export function extractBody(body: unknown): [content: Content, contentType: string | null] {
+  if (typeof body === "string") return [body, "text/plain;charset=UTF-8"];
+  if (body === null || body === undefined) return [null, null];
+  if (body instanceof Uint8Array) return [body.slice(), null];
+  if (body instanceof ArrayBuffer || ArrayBuffer.isView(body)) return [bytesOf(body).slice(), null];
+  if (body instanceof ReadableStream) {
+    if (isDisturbed(body)) throw new TypeError("The body stream is locked or has been read");
+    return [body, null];
+  }
+  if (body instanceof NativeParams) return [`${body}`, "application/x-www-form-urlencoded;charset=UTF-8"];
+  if (body instanceof Blob) return [blobBytes(body), body.type || null];
+  if (body instanceof FormData) return encodeMultipart(body);
+  return [`${body}`, "text/plain;charset=UTF-8"];
+}
+
+export let takeContent: (body: Body) => Content;
+export let copyContent: (body: Body) => Content;
+export let setContent: (body: Body, content: Content) => void;
+
+function toText(content: Exclude<Content, ReadableStream>): string {
+  return typeof content === "string" ? content : content === null ? "" : decodeText(content);
+}
+
+export function toBytes(content: Exclude<Content, ReadableStream>): Uint8Array<ArrayBuffer> {
+  return typeof content === "string" ? encodeText(content) : (content ?? noBytes);
+}
+
+/** What Request and Response share. */
+export abstract class Body {
+  #content: Content;
+  #used = false;
+
+  static {
+    takeContent = (body) => body.#take();
+    setContent = (body, content) => {
+      body.#content = content;
+    };
+    copyContent = (body) => {
+      const content = body.#content;
+      if (body.bodyUsed || (content instanceof ReadableStream && content.locked)) throw alreadyUsed();
+      if (!(content instanceof ReadableStream)) return content;
+      const [kept, copy] = content.tee();
+      body.#content = kept;
+      return copy;
+    };
+  }
+
+  constructor(content: Content) {
+    this.#content = content;
+  }
+
+  abstract get headers(): Headers;
+
+  #take(): Content {
+    if (this.#used) throw alreadyUsed();
+    const content = this.#content;
+    if (content === null) return null;
+    if (content instanceof ReadableStream && isDisturbed(content)) throw alreadyUsed();
+    this.#used = true;
+    return content;
+  }
+
+  #consume<T>(convert: (content: Exclude<Content, ReadableStream>) => T): Promise<Awaited<T>> {
+    try {
+      const content = this.#take();
+      if (content instanceof ReadableStream) return then(readAll(content), convert);
+      return resolved(convert(content));
+    } catch (error) {
+      return rejected(error);
+    }
+  }
+
+  get body(): ReadableStream | null {
+    const content = this.#content;
+    if (content === null || content instanceof ReadableStream) return content;
+    const stream = streamOf(toBytes(content));
+    if (this.#used) stream.getReader();
+    this.#content = stream;
+    return stream;
+  }
+  get bodyUsed(): boolean {
+    return this.#used || (this.#content instanceof ReadableStream && isRead(this.#content));
+  }
+  text(): Promise<string> {
+    return this.#consume(toText);
+  }
+  json(): Promise<unknown> {
+    return this.#consume((content) => parseJson(toText(content)));
+  }
+  bytes(): Promise<Uint8Array> {
+    return this.#consume(toBytes);
+  }
+  arrayBuffer(): Promise<ArrayBuffer> {
+    return this.#consume((content) => {
+      const bytes = toBytes(content);
+      return bytes.byteLength === bytes.buffer.byteLength ? bytes.buffer : bytes.slice().buffer;
+    });
+  }
+  blob(): Promise<Blob> {
+    const type = this.headers.get("content-type") ?? "";
+    return this.#consume((content) => new Blob([toBytes(content)], { type }));
+  }
+  formData(): Promise<FormData> {
+    const type = this.headers.get("content-type") ?? "";
+    return this.#consume((content) => parseForm(toBytes(content), type));
+  }
+}
+
+const isRead = (stream: ReadableStream) => isDisturbed(stream) && !stream.locked;
+
+function alreadyUsed(): TypeError {
+  return new TypeError("The body has already been used");
+}

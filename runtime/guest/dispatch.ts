@@ -1,0 +1,41 @@
+import type { RequestHead } from "../protocol.ts";
+import { Event } from "../protocol.ts";
+import { Context } from "./context.ts";
+import { type Entry, findEntry } from "./entry.ts";
+import { hostError, settle } from "./host.ts";
+import { abort, begin, fail, uncaught } from "./invocation.ts";
+import { parseJson, resolved, then } from "./primordials.ts";
+import { reply } from "./reply.ts";
+import { Response } from "./response.ts";
+import { setEnv } from "./variables.ts";
+
+let entry: Entry = () => {
+  throw new Error("No function is registered");
+};
+
+/** Called once, at build time, with the namespace of the function's module. */
+export function register(namespace: Record<string, unknown>): void {
+  entry = findEntry(namespace);
+}
+
+/** The host's only way in. */
+export function dispatch(event: Event, id: number, text: string, bytes: Uint8Array): void {
+  try {
+    if (event === Event.request) handle(text, bytes);
+    else if (event === Event.complete) settle(id, null, text, bytes);
+    else if (event === Event.reject) settle(id, hostError(text), "", bytes);
+    else if (event === Event.abort) abort();
+  } catch (error) {
+    uncaught(error);
+  }
+}
+
+function handle(text: string, bytes: Uint8Array): void {
+  const head = parseJson(text) as RequestHead;
+  begin(head.method);
+  setEnv(head.env);
+  const result = entry(new Context(head, bytes), bytes, head.method);
+  if (!(result instanceof Response) && typeof (result as PromiseLike<unknown> | null)?.then === "function") {
+    then(resolved(result), reply, fail);
+  } else reply(result);
+}

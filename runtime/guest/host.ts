@@ -1,0 +1,74 @@
+import type { GuestError } from "../protocol.ts";
+import { Op, Refused } from "../protocol.ts";
+import { parseJson } from "./primordials.ts";
+
+type HostCall = (op: Op, text?: string, bytes?: Uint8Array) => number;
+
+/** Called once with the outcome of an operation: an error made by the host, or text and bytes. */
+export type Completion = (error: Error | null, text: string, bytes: Uint8Array) => void;
+
+function takeGlobal<T>(name: string): T {
+  const key = Symbol.for(name);
+  const holder = globalThis as unknown as Record<symbol, T>;
+  const value = holder[key] as T;
+  delete holder[key];
+  return value;
+}
+
+export const host: HostCall = takeGlobal("thimble.host");
+export const random: () => number = takeGlobal("thimble.random");
+
+// An object without a prototype, not a Map: no method of it can be patched.
+let pending: Record<number, Completion> = Object.create(null);
+
+export function buildTimeError(what: string): Error {
+  return new Error(
+    `${what} is not available in top-level code: it runs once at build time. Move it into the handler.`,
+  );
+}
+
+/** Starts an operation; `what` names it in errors. Throws when the host refuses it. */
+export function start(
+  what: string,
+  op: Op,
+  text: string,
+  bytes: Uint8Array | undefined,
+  completion: Completion,
+): number {
+  const id = host(op, text, bytes);
+  if (id > 0) {
+    pending[id] = completion;
+    return id;
+  }
+  if (id === Refused.building) throw buildTimeError(what);
+  const error = new Error(`${what} was refused: too many operations in this invocation.`);
+  throw Object.assign(error, { code: "too_many_operations" });
+}
+
+export function cancel(id: number): void {
+  if (pending[id] === undefined) return;
+  delete pending[id];
+  host(Op.cancel, `${id}`);
+}
+
+/** Delivers an outcome; ids that are unknown (cancelled, finished, never started) are ignored. */
+export function settle(id: number, error: Error | null, text: string, bytes: Uint8Array): void {
+  const completion = pending[id];
+  if (completion === undefined) return;
+  delete pending[id];
+  completion(error, text, bytes);
+}
+
+export function forgetPending(): void {
+  pending = Object.create(null);
+}
+
+/** An Error from the host's description of one. */
+export function hostError(text: string): Error {
+  const { name, message, code } = parseJson(text) as GuestError;
+  const error = new Error(message) as Error & { code?: string };
+  if (name !== "Error")
+    Object.defineProperty(error, "name", { value: name, configurable: true, writable: true });
+  if (code !== undefined) error.code = code;
+  return error;
+}

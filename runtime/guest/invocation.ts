@@ -1,0 +1,121 @@
+import type { GuestError, HeaderList, ResponseHead } from "../protocol.ts";
+import { Op } from "../protocol.ts";
+import { forgetPending, host } from "./host.ts";
+import { inspect, stackOf } from "./inspect.ts";
+import { encodeText, noBytes, resolved, stringifyJson, then } from "./primordials.ts";
+
+// One image serves one request, so what belongs to the invocation is module state.
+let answered = true;
+let bodyless = false;
+let waiting = 0;
+let aborted = false;
+let abortListener: (() => void) | null = null;
+
+export function begin(method: string): void {
+  bodyless = method === "HEAD";
+  answered = false;
+  waiting = 0;
+  aborted = false;
+  abortListener = null;
+  forgetPending();
+}
+
+// The most frequent heads need no serialization.
+const jsonList: HeaderList = [["content-type", "application/json"]];
+const jsonHead = stringifyJson({ status: 200, headers: jsonList });
+
+export function sendJson(text: string): void {
+  sendHead(jsonHead, { status: 200, headers: jsonList }, encodeText(text));
+}
+
+export function send(head: ResponseHead, body: Uint8Array): void {
+  sendHead(null, head, body);
+}
+
+function sendHead(ready: string | null, head: ResponseHead, body: Uint8Array): void {
+  if (answered) return;
+  answered = true;
+  if (waiting > 0) {
+    head.more = true;
+    ready = null;
+  }
+  host(Op.respond, ready ?? stringifyJson(head), bodyless ? noBytes : body);
+}
+
+/** Ends the invocation with a thrown value. */
+export function fail(reason: unknown): void {
+  if (answered) return;
+  answered = true;
+  host(Op.fail, stringifyJson(describe(reason)));
+}
+
+export function failWith(code: string, message: string): void {
+  if (answered) return;
+  answered = true;
+  host(Op.fail, stringifyJson({ name: "TypeError", message, code } satisfies GuestError));
+}
+
+/** An error that nothing awaits: thrown by a timer's callback or an event listener. */
+export function uncaught(reason: unknown): void {
+  if (answered) logError(`Uncaught ${inspect(reason)}`);
+  else fail(reason);
+}
+
+function logError(message: string): void {
+  host(Op.log, stringifyJson({ level: "error", message }));
+}
+
+export function waitUntil(work: unknown): void {
+  waiting++;
+  then(resolved(work), workDone, (reason) => {
+    logError(`A promise given to waitUntil was rejected: ${inspect(reason)}`);
+    workDone();
+  });
+}
+
+function workDone(): void {
+  if (--waiting === 0 && answered) host(Op.done);
+}
+
+/** Calls the listener when the client goes away, at once if it has. */
+export function onAbort(listener: () => void): void {
+  if (aborted) listener();
+  else abortListener = listener;
+}
+
+export function abort(): void {
+  aborted = true;
+  abortListener?.();
+}
+
+/** The parts of a thrown value that the host gets. Getters of the function's own errors may throw. */
+function describe(reason: unknown): GuestError {
+  try {
+    if (!(reason instanceof Error)) return { name: "Error", message: `Thrown value: ${inspect(reason)}` };
+    const { code } = reason as { code?: unknown };
+    const error: GuestError = {
+      name: `${reason.name}`,
+      message: `${reason.message}`,
+      stack: stackWithCauses(reason),
+    };
+    if (typeof code === "string") error.code = code;
+    return error;
+  } catch {
+    return { name: "Error", message: "The function threw a value that cannot be read" };
+  }
+}
+
+function stackWithCauses(error: Error): string {
+  let stack = stackOf(error);
+  let { cause } = error;
+  for (let depth = 0; cause instanceof Error && depth < 4; depth++) {
+    stack += `\nCaused by: ${cause.name}: ${cause.message}\n${stackOf(cause)}`;
+    cause = cause.cause;
+  }
+  return stack;
+}
+
+/** An empty answer with this status. */
+export function sendEmpty(status: number, headers: HeaderList = []): void {
+  send({ status, headers }, noBytes);
+}

@@ -1,0 +1,54 @@
+import type { HeaderList } from "../protocol.ts";
+import { type Content, takeContent, toBytes } from "./body.ts";
+import { sent } from "./entry.ts";
+import { fail, failWith, send, sendEmpty, sendJson } from "./invocation.ts";
+import { encodeText, stringifyJson, then } from "./primordials.ts";
+import { headerListOf, Response } from "./response.ts";
+import { ReadableStream, readAll } from "./stream.ts";
+
+const invalid = (message: string) => failWith("invalid_response", message);
+
+/** Sends what the handler returned. Never throws. */
+export function reply(value: unknown): void {
+  try {
+    if (value instanceof Response) replyResponse(value);
+    else if (value === null || value === undefined) sendEmpty(204);
+    else if (typeof value === "string") send(textHead(), encodeText(value));
+    else if (value instanceof Uint8Array) send(bytesHead(), value);
+    else if (value instanceof ArrayBuffer) send(bytesHead(), new Uint8Array(value));
+    else if (value !== sent) replyJson(value);
+  } catch (error) {
+    fail(error);
+  }
+}
+
+const textHead = () => ({ status: 200, headers: list("text/plain;charset=UTF-8") });
+const bytesHead = () => ({ status: 200, headers: list("application/octet-stream") });
+const list = (type: string): HeaderList => [["content-type", type]];
+
+function replyJson(value: unknown): void {
+  let text: string | undefined;
+  try {
+    text = stringifyJson(value);
+    if (text !== undefined) sendJson(text);
+    else invalid(`The handler's result cannot be written as JSON: it is a ${typeof value}`);
+  } catch (error) {
+    invalid(`The handler's result cannot be written as JSON: ${(error as Error)?.message}`);
+  }
+}
+
+function replyResponse(response: Response): void {
+  const { status, statusText } = response;
+  let content: Content;
+  try {
+    if (status === 0) throw new TypeError("It is Response.error()");
+    content = takeContent(response);
+  } catch (error) {
+    invalid(`The response that the handler returned cannot be sent: ${(error as Error).message}`);
+    return;
+  }
+  const headers = headerListOf(response);
+  const head = statusText === "" ? { status, headers } : { status, statusText, headers };
+  if (content instanceof ReadableStream) then(readAll(content), (bytes) => send(head, bytes), fail);
+  else send(head, toBytes(content));
+}

@@ -1,0 +1,159 @@
+import type { FetchRequest, FetchResponse } from "../../protocol.ts";
+import { abortError, egressError, fromTransport } from "./errors.ts";
+import { Hop, type HopResponse } from "./hop.ts";
+import { checkMethod, outgoingHeaders, withoutBodyHeaders, withoutCredentials } from "./request-headers.ts";
+import { codings, readBody } from "./response-body.ts";
+import { type Resolve, resolveBySystem, Targets } from "./target.ts";
+
+export interface EgressOptions {
+  /** `host:port` entries that are allowed although private or on a blocked port; a matter for the operator. Default none. */
+  allow?: string[];
+  /** Default 3000. */
+  connectTimeoutMs?: number;
+  /** Default 5. */
+  maxRedirects?: number;
+  /** Of one answer, decompressed. Default 10 MiB. */
+  maxBodyBytes?: number;
+  /** Of a request's headers and of an answer's, each. Default 16 KiB. */
+  maxHeaderBytes?: number;
+  /** All addresses of a name. Default: the system's resolver. */
+  resolve?: Resolve;
+}
+
+/** What the function's own configuration narrows. */
+export interface EgressPolicy {
+  /** Names or `*.suffix`; undefined allows every public host, an empty list none. */
+  hosts?: string[];
+}
+
+export interface Egress {
+  /**
+   * Rejects with a HostError whose code is an `EgressErrorCode`. The total time is the caller's to limit by the signal;
+   * a reason named TimeoutError becomes `egress_timeout`.
+   */
+  fetch(
+    request: FetchRequest,
+    body: Uint8Array,
+    signal: AbortSignal,
+    policy?: EgressPolicy,
+  ): Promise<{ head: FetchResponse; body: Uint8Array }>;
+  /** Ends all requests under way with `egress_aborted` and refuses later ones. */
+  close(): Promise<void>;
+}
+
+const REDIRECTS = new Set([301, 302, 303, 307, 308]);
+
+/** Throws a TypeError for a bad `allow` entry. */
+export function createEgress(options: EgressOptions = {}): Egress {
+  const targets = new Targets(options.allow ?? [], options.resolve ?? resolveBySystem);
+  const limits = {
+    connectTimeoutMs: options.connectTimeoutMs ?? 3000,
+    maxHeaderBytes: options.maxHeaderBytes ?? 16 * 1024,
+  };
+  const maxBodyBytes = options.maxBodyBytes ?? 10 * 1024 * 1024;
+  const maxRedirects = options.maxRedirects ?? 5;
+  const closing = new AbortController();
+  const underWay = new Set<Promise<unknown>>();
+
+  async function follow(
+    request: FetchRequest,
+    bytes: Uint8Array,
+    signal: AbortSignal,
+    policy: EgressPolicy,
+  ): Promise<{ head: FetchResponse; body: Uint8Array }> {
+    let url = parseUrl(request.url);
+    let method = normalMethod(request.method);
+    let body = request.hasBody ? bytes : null;
+    checkMethod(method, body !== null);
+    let headers = outgoingHeaders(request.headers, limits.maxHeaderBytes);
+
+    for (let redirects = 0; ; redirects++) {
+      if (signal.aborted) throw abortError(signal, url.host);
+      const target = await targets.vet(url, policy.hosts, signal);
+      const hop = new Hop(target, limits);
+      try {
+        const response = await hop.send({ method, headers, body }, signal);
+        const location = redirectLocation(response, request.redirect, url);
+        if (location === null) return await finish(response, url, method, redirects > 0);
+        if (redirects >= maxRedirects)
+          throw egressError(
+            "egress_redirects",
+            `more than ${maxRedirects} redirects, the last by ${url.host}`,
+          );
+        const turnsIntoGet =
+          response.status === 303
+            ? method !== "GET" && method !== "HEAD"
+            : method === "POST" && (response.status === 301 || response.status === 302);
+        if (turnsIntoGet) {
+          method = "GET";
+          body = null;
+          headers = withoutBodyHeaders(headers);
+        }
+        if (location.origin !== url.origin) headers = withoutCredentials(headers);
+        url = location;
+      } catch (error) {
+        throw fromTransport(error, url.host, signal);
+      } finally {
+        await hop.close();
+      }
+    }
+  }
+
+  async function finish(response: HopResponse, url: URL, method: string, redirected: boolean) {
+    const applied = codings(response.headers);
+    const body = await readBody(response.body, applied ?? [], maxBodyBytes, url.host);
+    // A HEAD's length is news; any other would contradict the decoded body.
+    const dropped = new Set(["connection", "keep-alive", "transfer-encoding", "trailer", "upgrade"]);
+    if (method !== "HEAD" && applied !== null) dropped.add("content-encoding").add("content-length");
+    const head: FetchResponse = {
+      status: response.status,
+      statusText: response.statusText,
+      headers: response.headers.filter(([name]) => !dropped.has(name)),
+      url: withoutFragment(url),
+      redirected,
+    };
+    return { head, body };
+  }
+
+  return {
+    async fetch(request, body, signal, policy = {}) {
+      const result = follow(request, body, AbortSignal.any([signal, closing.signal]), policy);
+      underWay.add(result);
+      try {
+        return await result;
+      } finally {
+        underWay.delete(result);
+      }
+    },
+    async close() {
+      closing.abort();
+      await Promise.allSettled(underWay);
+    },
+  };
+}
+
+function redirectLocation(response: HopResponse, mode: FetchRequest["redirect"], url: URL): URL | null {
+  const location = response.headers.find(([name]) => name === "location")?.[1];
+  if (!REDIRECTS.has(response.status) || location === undefined || mode === "manual") return null;
+  if (mode === "error")
+    throw egressError("egress_redirects", `${url.host} redirects, which the request forbids`);
+  const next = URL.parse(location, url);
+  if (!next) throw egressError("egress_protocol", `${url.host} redirects to something that is no URL`);
+  return next;
+}
+
+function parseUrl(text: string): URL {
+  const url = URL.parse(text);
+  if (!url) throw egressError("egress_protocol", "the URL is not valid");
+  return url;
+}
+
+/** https://fetch.spec.whatwg.org/#concept-method-normalize */
+const normalMethod = (method: string) =>
+  /^(delete|get|head|options|post|put)$/i.test(method) ? method.toUpperCase() : method;
+
+function withoutFragment(url: URL): string {
+  const copy = new URL(url);
+  copy.hash = "";
+  return copy.href;
+}

@@ -1,0 +1,201 @@
+import { readFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { EvalFlags, type JSValueHandle, QuickJS } from "quickjs-wasi";
+import { type InputOptions, rolldown } from "rolldown";
+import type {
+  FetchResponse,
+  GuestError,
+  LogLine,
+  QueryResponse,
+  RequestHead,
+} from "../../runtime/protocol.ts";
+import { Event, Op, Refused, type ResponseHead } from "../../runtime/protocol.ts";
+
+async function load(name: string): Promise<WebAssembly.Module> {
+  return WebAssembly.compile(await readFile(fileURLToPath(import.meta.resolve(`quickjs-wasi/${name}`))));
+}
+const engine = load("quickjs.wasm");
+const names = ["url", "encoding", "headers", "crypto", "structured-clone"];
+const extensions = Promise.all(names.map(async (name) => ({ name, wasm: await load(`${name}.so`) })));
+
+/** One script from a module graph. */
+async function bundle(options: InputOptions, format: "iife" | "esm"): Promise<string> {
+  const build = await rolldown({ platform: "neutral", logLevel: "silent", ...options });
+  const { output } = await build.generate({
+    format,
+    minify: { compress: true, mangle: false, codegen: true },
+  });
+  await build.close();
+  return output[0].code;
+}
+const library = bundle(
+  { input: fileURLToPath(new URL("../../runtime/guest/main.ts", import.meta.url)) },
+  "iife",
+);
+
+/** One of the functions in examples/. */
+export function bundleExample(name: string): Promise<string> {
+  const input = fileURLToPath(new URL(`../../examples/${name}/index.ts`, import.meta.url));
+  return bundle({ input, external: ["thimble:db"] }, "esm");
+}
+
+/** A function with its npm dependencies. */
+export function bundleSource(source: string): Promise<string> {
+  const entry = fileURLToPath(new URL("function.ts", import.meta.url));
+  const plugin = {
+    name: "source",
+    resolveId: (id: string) => (id === entry ? id : undefined),
+    load: (id: string) => (id === entry ? source : undefined),
+  };
+  return bundle({ input: entry, plugins: [plugin] }, "esm");
+}
+
+const modules: Record<string, string> = {
+  "thimble:db":
+    'const m = globalThis[Symbol.for("thimble.modules")]["thimble:db"]; export const sql = m.sql; export default sql;',
+};
+
+export interface HostCall {
+  op: Op;
+  text: string;
+  bytes: Uint8Array;
+  /** The operation number that the guest got. */
+  id: number;
+}
+export interface Answer {
+  head: ResponseHead;
+  body: string;
+  bytes: Uint8Array;
+}
+export interface TestRequest {
+  method?: string;
+  path?: string;
+  headers?: RequestHead["headers"];
+  env?: Record<string, string>;
+  body?: string | Uint8Array;
+}
+
+/** The guest library in a plain engine; the test plays the host. */
+export class Guest {
+  readonly calls: HostCall[] = [];
+  readonly logs: LogLine[] = [];
+  readonly vm: QuickJS;
+  answer: Answer | undefined;
+  failure: GuestError | undefined;
+  done = false;
+  building = true;
+  #dispatch: JSValueHandle;
+  #nextId = 1;
+
+  private constructor(vm: QuickJS, code: string) {
+    this.vm = vm;
+    const install = vm.evalCode(
+      '(host, random) => { globalThis[Symbol.for("thimble.host")] = host; globalThis[Symbol.for("thimble.random")] = random; }',
+    );
+    const host = vm.newFunction("host", (...args) => vm.newNumber(this.#host(args)));
+    const random = vm.newFunction("random", () => vm.newNumber(0.5));
+    vm.callFunction(install, vm.undefined, host, random);
+    vm.evalCode(code, "thimble:guest");
+    this.#dispatch = vm.evalCode(
+      '{ const key = Symbol.for("thimble.dispatch"), dispatch = globalThis[key]; delete globalThis[key]; dispatch }',
+    );
+  }
+
+  /** With a function, given as the source of its module. */
+  static async of(source: string): Promise<Guest> {
+    const load = (name: string) => (name === "function.js" ? source : modules[name]!);
+    const normalize = (_base: string, name: string) => name;
+    const wasm = await engine;
+    const vm = await QuickJS.create({
+      wasm,
+      extensions: await extensions,
+      moduleLoader: { load, normalize },
+    });
+    const guest = new Guest(vm, await library);
+    const code = 'import * as ns from "function.js"; globalThis[Symbol.for("thimble.register")](ns);';
+    const evaluated = vm.evalCode(code, "entry.js", EvalFlags.TYPE_MODULE);
+    vm.executePendingJobs();
+    const result = await vm.resolvePromise(evaluated);
+    if ("error" in result) throw new Error(result.error.toString());
+    guest.building = false;
+    return guest;
+  }
+
+  #host([opHandle, textHandle, bytesHandle]: JSValueHandle[]): number {
+    const op = opHandle!.toNumber() as Op;
+    const text = textHandle && !textHandle.isUndefined ? textHandle.toString() : "";
+    const bytes =
+      bytesHandle && !bytesHandle.isUndefined ? bytesHandle.toUint8Array().slice() : new Uint8Array();
+    const starts = op === Op.timer || op === Op.fetch || op === Op.query;
+    if (this.building && (starts || op === Op.random)) return Refused.building;
+    const id = starts ? this.#nextId++ : 0;
+    this.calls.push({ op, text, bytes, id });
+    if (op === Op.respond) {
+      this.answer = { head: JSON.parse(text), body: new TextDecoder().decode(bytes), bytes };
+    } else if (op === Op.fail) this.failure = JSON.parse(text);
+    else if (op === Op.log) this.logs.push(JSON.parse(text));
+    else if (op === Op.done) this.done = true;
+    else if (op === Op.random) {
+      for (let i = 0; i < bytes.length && i < 64; i++)
+        this.vm.setProp(bytesHandle!, String(i), this.vm.newNumber(i));
+    }
+    return id;
+  }
+
+  dispatch(event: Event, id: number, text: string, bytes: Uint8Array): void {
+    const { vm } = this;
+    vm.callFunction(
+      this.#dispatch,
+      vm.undefined,
+      vm.newNumber(event),
+      vm.newNumber(id),
+      vm.newString(text),
+      vm.newUint8Array(bytes),
+    );
+    vm.executePendingJobs();
+  }
+
+  request({ method, path = "/", headers = [], env = {}, body = "" }: TestRequest = {}): this {
+    const head: RequestHead = {
+      method: method ?? (body.length > 0 ? "POST" : "GET"),
+      url: `http://localhost:8787${path}`,
+      headers,
+      env,
+      context: { requestId: "req-1", functionName: "hello", version: 3 },
+    };
+    const bytes = typeof body === "string" ? new TextEncoder().encode(body) : body;
+    this.dispatch(Event.request, 0, JSON.stringify(head), bytes);
+    return this;
+  }
+
+  /** The last call of an operation that is still to be answered. */
+  last(op: Op): HostCall {
+    const call = this.calls.findLast((known) => known.op === op);
+    if (!call) throw new Error(`The guest made no call of operation ${op}`);
+    return call;
+  }
+  complete(call: HostCall, head: FetchResponse | QueryResponse | "" = "", body = ""): this {
+    const text = head === "" ? "" : JSON.stringify(head);
+    this.dispatch(Event.complete, call.id, text, new TextEncoder().encode(body));
+    return this;
+  }
+  reject(call: HostCall, error: GuestError): this {
+    this.dispatch(Event.reject, call.id, JSON.stringify(error), new Uint8Array());
+    return this;
+  }
+  abort(): this {
+    this.dispatch(Event.abort, 0, "", new Uint8Array());
+    return this;
+  }
+
+  /** The response's body as JSON; fails the test with what happened instead when there is none. */
+  json(): unknown {
+    if (!this.answer) throw new Error(`No response; failure: ${JSON.stringify(this.failure)}`);
+    return JSON.parse(this.answer.body);
+  }
+}
+
+/** The JSON that a function answers to one request. */
+export async function run(source: string, request?: TestRequest): Promise<unknown> {
+  return (await Guest.of(source)).request(request).json();
+}

@@ -1,0 +1,80 @@
+import { Compiler } from "../../compiler/compiler.ts";
+import { loadEngine } from "../../compiler/engine/load-engine.ts";
+import {
+  HostError,
+  type HostServices,
+  type InvocationLimits,
+  type InvocationRequest,
+  type InvocationResult,
+  type Program,
+  Runtime,
+  type RuntimeOptions,
+} from "../../runtime/index.ts";
+
+export const engine = await loadEngine();
+export const compiler = new Compiler(engine);
+
+/** Services of a host that offers nothing. */
+export const noServices: HostServices = {
+  fetch: async () => {
+    throw new HostError("unavailable", "no network in this test");
+  },
+  query: async () => {
+    throw new HostError("unavailable", "no database in this test");
+  },
+};
+
+export const limits: InvocationLimits = {
+  timeoutMs: 5_000,
+  memoryLimitBytes: 128 * 1024 * 1024,
+  fuel: null,
+  responseLimitBytes: 10 * 1024 * 1024,
+};
+
+/** Artefact of a function given as the text of its `index.ts`. */
+export async function artifactOf(source: string): Promise<Uint8Array<ArrayBuffer>> {
+  const sources = { entry: "index.ts", files: { "index.ts": source } };
+  return (await compiler.build({ sources, requireAnnotation: false })).artifact;
+}
+
+export interface Bench {
+  runtime: Runtime;
+  program(source: string): Promise<Program>;
+  run(program: Program, options?: RunOptions): Promise<InvocationResult>;
+}
+
+export interface RunOptions extends Partial<InvocationLimits> {
+  request?: Partial<InvocationRequest>;
+  env?: Record<string, string>;
+  services?: Partial<HostServices>;
+  signal?: AbortSignal;
+}
+
+/** A runtime of its own, with short ways to make and run functions. */
+export function sandboxes(options?: RuntimeOptions): Bench {
+  const runtime = new Runtime(engine, options);
+  return {
+    runtime,
+    program: async (source) => runtime.load(await artifactOf(source)),
+    run: (program, { request, env = {}, services, signal, ...own } = {}) =>
+      runtime.run(
+        program,
+        { method: "GET", url: "http://localhost/", headers: [], body: new Uint8Array(0), ...request },
+        {
+          limits: { ...limits, ...own },
+          env,
+          context: { requestId: "r1", functionName: "test", version: 1 },
+          services: { ...noServices, ...services },
+          ...(signal ? { signal } : {}),
+        },
+      ),
+  };
+}
+
+/** The response's body as text; throws with the outcome when there was no response. */
+export function text({ outcome }: InvocationResult): string {
+  if (outcome.kind !== "completed") throw new Error(`no response: ${JSON.stringify(outcome)}`);
+  return Buffer.from(outcome.response.body).toString();
+}
+
+export const json = (result: InvocationResult) => JSON.parse(text(result));
