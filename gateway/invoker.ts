@@ -43,10 +43,14 @@ export class Invoker {
       const program = await live.program();
       const slot = admission.acquire(live.name, live.limits.concurrency, scope.signal);
       const release = typeof slot === "function" ? slot : await slot;
+      let result: InvocationResult | undefined;
       try {
-        return await this.#execute(live, program, request, requestId, scope);
+        result = await this.#execute(live, program, request, requestId, scope);
+        return result;
       } finally {
-        release();
+        // what goes on in the background keeps the slot
+        if (result?.background) void result.background.then(release);
+        else release();
       }
     } catch (thrown) {
       const error = scope.signal.aborted ? scope.error() : toPlatformError(thrown);
@@ -102,7 +106,10 @@ export class Invoker {
     if (result.outcome.kind === "timedOut" && limits !== live.invocationLimits) {
       result = { ...result, outcome: { kind: "timedOut", timeoutMs: scope.timeoutMs } };
     }
-    this.#note(live, requestId, result, end);
+    const noted = result;
+    if (result.background) {
+      void result.background.then((final) => this.#note(live, requestId, { ...noted, ...final }, end));
+    } else this.#note(live, requestId, result, end);
     return result;
   }
 

@@ -59,6 +59,8 @@ export class Execution extends Sandbox implements Waiting {
   #events: { event: number; id: number; text: string; bytes: Uint8Array }[] = [];
   #outcome: Outcome | null = null;
   #pumping = false;
+  /** Going on after the response. */
+  #background = false;
   #ended = false;
   #nowMs = 0;
   /** The sandbox's state while it waits without an instance. */
@@ -124,7 +126,9 @@ export class Execution extends Sandbox implements Waiting {
       signal?.removeEventListener("abort", onAbort);
     });
     const settled = await outcome;
-    return { outcome: settled, metrics: this.metrics(), logs: this.#logs };
+    const result = { outcome: settled, metrics: this.metrics(), logs: [...this.#logs] };
+    if (!this.#background) return result;
+    return { ...result, background: this.over.then(() => ({ metrics: this.metrics(), logs: this.#logs })) };
   }
 
   metrics(): InvocationMetrics {
@@ -301,7 +305,8 @@ export class Execution extends Sandbox implements Waiting {
       const response = { status, headers, body: body.slice(), ...(statusText ? { statusText } : {}) };
       this.#complete({ kind: "completed", response });
     }
-    if (head.more !== true) this.#finish();
+    this.#background = head.more === true;
+    if (!this.#background) this.#finish();
   }
 
   #fail(error: GuestError): void {

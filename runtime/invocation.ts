@@ -60,4 +60,9 @@ export interface InvocationResult {
   metrics: InvocationMetrics;
   /** What the function logged, bounded. */
   logs: LogLine[];
+  /**
+   * Set when the function goes on after its response (`ctx.waitUntil`), within the same limits: resolves at the end with the final
+   * metrics and all logs.
+   */
+  background?: Promise<Pick<InvocationResult, "metrics" | "logs">>;
 }

@@ -32,9 +32,9 @@ function toUpstreamError(error: unknown): UpstreamError {
 
 /** @function Reads a resource of an external API and answers with a summary. */
 export default {
-  async fetch(request: Request, env: Record<string, string>): Promise<Response> {
+  async fetch(request: Request): Promise<Response> {
     const { searchParams } = new URL(request.url);
-    const base = searchParams.get("base") ?? env.API_URL ?? "https://jsonplaceholder.typicode.com";
+    const base = searchParams.get("base") ?? "https://jsonplaceholder.typicode.com";
     const path = searchParams.get("path") ?? "/todos/1";
     if (!URL.canParse(path, base))
       return Response.json({ ok: false, error: "base is not a URL" }, { status: 400 });

@@ -26,7 +26,7 @@ export async function prepareDeployment(path: string): Promise<{ sources: Source
   const { bundle } = await import("../../compiler/bundle.ts");
   const made = await bundle(root, sources.entry);
   return {
-    sources: { entry: sources.entry, files: { ...sources.files, ...made.files } },
+    sources: { entry: sources.entry, files: made.files },
     bundle: made.bundle,
   };
 }
