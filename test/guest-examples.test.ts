@@ -33,7 +33,7 @@ test("http-function maps every failure to JSON", async () => {
     url: "",
     redirected: false,
   };
-  const fetching = () => guest.request({ env: { API_URL: "http://api.test" } }).last(Op.fetch);
+  const fetching = () => guest.request({ path: "/?base=http://api.test" }).last(Op.fetch);
   const url = "http://api.test/todos/1";
   guest.complete(fetching(), head, '{"id":1}');
   assert.deepEqual([guest.answer?.head.status, guest.json()], [200, { ok: true, url, data: { id: 1 } }]);

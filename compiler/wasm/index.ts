@@ -3,5 +3,5 @@ export { type DylinkInfo, readDylink } from "./dylink.ts";
 export { WasmError, type WasmErrorCode } from "./errors.ts";
 export { Opcode } from "./instructions.ts";
 export { type InitialData, type LinkResult, link, type SideModule } from "./link.ts";
-export { GrowAnswer, MeterExport, meter, meterModule, SliceAnswer } from "./meter.ts";
+export { GrowAnswer, MeterExport, meter, meterBytes, meterModule, SliceAnswer } from "./meter.ts";
 export * from "./module.ts";

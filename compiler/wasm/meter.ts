@@ -1,5 +1,6 @@
 import { Assembler } from "./assembler.ts";
 import { cutCycles } from "./call-graph.ts";
+import { WasmError } from "./errors.ts";
 import { InstructionReader, Opcode } from "./instructions.ts";
 import {
   emptyModule,
@@ -8,7 +9,9 @@ import {
   i32,
   importCount,
   type Module,
+  readModule,
   typeIndex,
+  writeModule,
 } from "./module.ts";
 import { rewriteCode } from "./rewrite.ts";
 
@@ -146,6 +149,19 @@ export function meter(module: Module): Module {
     if (global.mutable) out.exports.push({ name: `${MeterExport.global}${index}`, kind: "global", index });
   });
   return out;
+}
+
+/**
+ * {@link meter} from bytes to bytes, for modules from anywhere.
+ *
+ * @throws WasmError `malformed` or `unsupported`.
+ */
+export function meterBytes(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  const module = readModule(bytes);
+  // the passes take a module's indices as they are
+  if (!WebAssembly.validate(new Uint8Array(bytes)))
+    throw new WasmError("malformed", "the module is not valid");
+  return writeModule(meter(module));
 }
 
 /** Functions, by their position among the module's own, that check at their entry. */

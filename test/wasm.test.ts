@@ -1,0 +1,309 @@
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { cutCycles } from "../compiler/wasm/call-graph.ts";
+import {
+  Assembler,
+  emptyModule,
+  type FunctionBody,
+  GrowAnswer,
+  i32,
+  MeterExport,
+  type Module,
+  meter,
+  meterBytes,
+  meterModule,
+  Opcode,
+  readModule,
+  SliceAnswer,
+  typeIndex,
+  WasmError,
+  writeModule,
+} from "../compiler/wasm/index.ts";
+
+const fileOf = (name: string) => readFile(fileURLToPath(import.meta.resolve(name)));
+const realModules = [
+  "quickjs-wasi/quickjs.wasm",
+  "quickjs-wasi/url.so",
+  "quickjs-wasi/crypto.so",
+  "quickjs-wasi/headers.so",
+];
+
+describe("reading and writing modules", () => {
+  for (const name of realModules) {
+    test(`${name} reads back what was written`, async () => {
+      const module = readModule(await fileOf(name));
+      const written = writeModule(module);
+      assert.ok(WebAssembly.validate(written));
+      assert.equal(Buffer.compare(writeModule(readModule(written)), written), 0);
+    });
+  }
+
+  test("a module that is cut off anywhere is an error with an offset, or a shorter valid one", async () => {
+    const bytes = await fileOf("quickjs-wasi/structured-clone.so");
+    for (let length = 0; length < bytes.length; length += 7) {
+      try {
+        meterBytes(bytes.subarray(0, length));
+      } catch (error) {
+        assert.ok(error instanceof WasmError, `${length}: ${error}`);
+      }
+    }
+  });
+
+  test("damaged modules never give anything but an error or a module", async () => {
+    const original = await fileOf("quickjs-wasi/headers.so");
+    let random = 12345;
+    const next = (below: number) => {
+      random = (Math.imul(random, 1103515245) + 12345) >>> 0;
+      return Math.floor((random / 2 ** 32) * below);
+    };
+    let refused = 0;
+    for (let round = 0; round < 3_000; round++) {
+      const bytes = new Uint8Array(original);
+      for (let flips = 1 + next(4); flips > 0; flips--) bytes[next(bytes.length)] = next(256);
+      try {
+        assert.ok(WebAssembly.validate(meterBytes(bytes)), `round ${round}`);
+      } catch (error) {
+        assert.ok(error instanceof WasmError, `round ${round}: ${(error as Error).stack}`);
+        refused++;
+      }
+    }
+    assert.ok(refused > 300, `${refused}`);
+  });
+
+  const refused: Record<string, [bytes: number[], what: RegExp]> = {
+    SIMD: [[0xfd, 0x0c], /SIMD/],
+    "atomic instructions": [[0xfe, 0x00], /threads/],
+    "garbage collection": [[0xfb, 0x00], /garbage collection/],
+    "tail calls": [[0x12, 0x00], /tail calls/],
+    exceptions: [[0x06, 0x40], /exception handling/],
+    "table.set": [[0x26, 0x00], /reference types/],
+    "table.grow": [[0xfc, 0x0f, 0x00], /table/],
+    "data.drop": [[0xfc, 0x09, 0x00], /data.drop/],
+    "another memory": [[0x3f, 0x01], /multiple memories/],
+    "an unknown opcode": [[0xc9], /unknown instruction 0xc9/],
+  };
+  for (const [name, [code, what]] of Object.entries(refused)) {
+    test(`${name} is refused by name and offset`, () => {
+      const module = moduleOf([{ params: 0, results: 0, code: new Assembler().raw(code).end() }]);
+      assert.throws(
+        () => meter(readModule(writeModule(module))),
+        (error) => error instanceof WasmError && what.test(error.message) && (error.offset ?? 0) > 8,
+      );
+    });
+  }
+});
+
+interface Sketch {
+  params: number;
+  results: number;
+  code: Assembler;
+  locals?: number;
+}
+
+/** A module with these functions, exported as f0, f1, …, a memory, and all of them in a table. */
+function moduleOf(functions: Sketch[], { table = false } = {}): Module {
+  const module = emptyModule();
+  module.memories = [{ min: 1 }];
+  module.functions = functions.map(
+    ({ params, results, code, locals = 0 }): FunctionBody => ({
+      type: typeIndex(module, { params: Array(params).fill(i32), results: Array(results).fill(i32) }),
+      locals: locals > 0 ? [[locals, i32]] : [],
+      code: code.finish(),
+      position: 0,
+    }),
+  );
+  module.exports = functions.map((_, index) => ({ name: `f${index}`, kind: "function" as const, index }));
+  module.exports.push({ name: "memory", kind: "memory", index: 0 });
+  if (table) {
+    module.tables = [{ element: 0x70, min: functions.length }];
+    module.elements = [
+      { offset: new Assembler().i32(0).end().finish(), functions: functions.map((_, i) => i) },
+    ];
+  }
+  return module;
+}
+
+/** A metered instance whose host stops it after `budget` units. */
+function metered(module: Module, budget: number, slice = 100) {
+  let used = 0;
+  let stopped = false;
+  const imports = {
+    [meterModule]: {
+      slice: () => {
+        used += slice - fuel.value;
+        fuel.value = slice;
+        stopped = used >= budget;
+        return stopped ? SliceAnswer.trap : SliceAnswer.go;
+      },
+      yield: () => SliceAnswer.trap,
+      grow: (delta: number) => {
+        const pages = exports[MeterExport.pages] as WebAssembly.Global<"i32">;
+        if (pages.value + delta > 4) return GrowAnswer.trap;
+        (exports.memory as WebAssembly.Memory).grow(delta);
+        pages.value += delta;
+        return pages.value - delta;
+      },
+    },
+  };
+  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(writeModule(meter(module))), imports);
+  const fuel = exports[MeterExport.fuel] as WebAssembly.Global<"i32">;
+  fuel.value = slice;
+  return {
+    call: (name: string, ...args: number[]) => (exports[name] as (...args: number[]) => number)(...args),
+    used: () => used + slice - fuel.value,
+    stopped: () => stopped,
+  };
+}
+
+describe("metering", () => {
+  const spinning: Record<string, () => Module> = {
+    "a loop": () => moduleOf([{ params: 0, results: 0, code: new Assembler().loop().branch(0).end().end() }]),
+    "a loop closed by br_if": () =>
+      moduleOf([{ params: 0, results: 0, code: new Assembler().loop().i32(1).branchIf(0).end().end() }]),
+    "a loop closed by br_table": () =>
+      moduleOf([
+        {
+          params: 0,
+          results: 0,
+          code: new Assembler().loop().i32(7).raw([0x0e, 0x01, 0x00, 0x00]).end().end(),
+        },
+      ]),
+    recursion: () => moduleOf([{ params: 0, results: 0, code: new Assembler().call(0).end() }]),
+    "mutual recursion": () =>
+      moduleOf([
+        { params: 0, results: 0, code: new Assembler().call(1).end() },
+        { params: 0, results: 0, code: new Assembler().call(2).end() },
+        { params: 0, results: 0, code: new Assembler().call(0).end() },
+      ]),
+    "recursion through the table": () =>
+      moduleOf([{ params: 0, results: 0, code: new Assembler().i32(0).raw([0x11, 0x00, 0x00]).end() }], {
+        table: true,
+      }),
+  };
+  for (const [name, make] of Object.entries(spinning)) {
+    test(`stops ${name}, with an exact total`, () => {
+      const instance = metered(make(), 1_000);
+      assert.throws(() => instance.call("f0"), /unreachable/);
+      assert.ok(instance.stopped());
+      assert.ok(instance.used() >= 1_000 && instance.used() <= 1_102, `${instance.used()}`);
+    });
+  }
+
+  /** Counts down its argument; the function's result is the argument's copy. */
+  const countdown = () =>
+    moduleOf([
+      {
+        params: 1,
+        results: 1,
+        locals: 1,
+        code: new Assembler()
+          .get(0)
+          .set(1)
+          .loop()
+          .get(0)
+          .i32(1)
+          .op(Opcode.i32Sub)
+          .tee(0)
+          .branchIf(0)
+          .end()
+          .get(1)
+          .end(),
+      },
+    ]);
+
+  test("charges the same whatever the slices", () => {
+    const totals = [1, 3, 100, 1_000_000].map((slice) => {
+      const instance = metered(countdown(), Number.POSITIVE_INFINITY, slice);
+      assert.equal(instance.call("f0", 5_000), 5_000);
+      return instance.used();
+    });
+    assert.deepEqual(new Set(totals), new Set([5_000]));
+  });
+
+  test("charges bulk operations by their size, before they run, without wrapping around", () => {
+    const fill = () =>
+      moduleOf([
+        { params: 1, results: 0, code: new Assembler().i32(0).i32(1).get(0).raw([0xfc, 0x0b, 0x00]).end() },
+      ]);
+    const small = metered(fill(), Number.POSITIVE_INFINITY);
+    small.call("f0", 64 * 1024);
+    assert.equal(small.used(), 512);
+    for (const size of [0xffff_ffff, 0x8000_0000, 0x7fff_ffff]) {
+      const instance = metered(fill(), 1_000);
+      assert.throws(
+        () => instance.call("f0", size),
+        /unreachable/,
+        "stopped before it could fail for its size",
+      );
+      assert.equal(instance.used() - Math.floor(size / 128), 0);
+    }
+  });
+
+  test("memory.grow goes through the host, and memory.size tells what it allowed", () => {
+    const grow = moduleOf([
+      { params: 1, results: 1, code: new Assembler().get(0).raw([0x40, 0x00]).end() },
+      { params: 0, results: 1, code: new Assembler().raw([0x3f, 0x00]).end() },
+    ]);
+    const instance = metered(grow, Number.POSITIVE_INFINITY);
+    assert.equal(instance.call("f0", 2), 1);
+    assert.equal(instance.call("f1"), 3);
+    assert.throws(() => instance.call("f0", 2), /unreachable/);
+    assert.equal(instance.call("f1"), 3);
+  });
+
+  test("every function still computes what it did", () => {
+    const plain = new WebAssembly.Instance(new WebAssembly.Module(writeModule(countdown())));
+    const instance = metered(countdown(), Number.POSITIVE_INFINITY, 7);
+    for (const n of [1, 2, 77, 1_000]) {
+      assert.equal(instance.call("f0", n), (plain.exports.f0 as (n: number) => number)(n));
+    }
+  });
+});
+
+describe("cutting the cycles of a call graph", () => {
+  /** True when the graph without these vertices has no cycle (Kahn 1962). */
+  const acyclic = (edges: number[][], cut: Set<number>): boolean => {
+    const incoming = edges.map(() => 0);
+    for (const [from, targets] of edges.entries()) {
+      if (!cut.has(from)) for (const target of targets) incoming[target]! += 1;
+    }
+    const ready = [...edges.keys()].filter((vertex) => incoming[vertex] === 0 || cut.has(vertex));
+    const seen = new Set(ready);
+    while (ready.length > 0) {
+      const vertex = ready.pop()!;
+      if (cut.has(vertex)) continue;
+      for (const target of edges[vertex]!) {
+        if (--incoming[target]! === 0 && !seen.has(target)) {
+          seen.add(target);
+          ready.push(target);
+        }
+      }
+    }
+    return seen.size === edges.length;
+  };
+
+  test("leaves no cycle in a thousand random graphs", () => {
+    let random = 99;
+    const next = (below: number) => {
+      random = (Math.imul(random, 1664525) + 1013904223) >>> 0;
+      return Math.floor((random / 2 ** 32) * below);
+    };
+    for (let round = 0; round < 1_000; round++) {
+      const size = 1 + next(30);
+      const edges = Array.from({ length: size }, () => [
+        ...new Set(Array.from({ length: next(5) }, () => next(size))),
+      ]);
+      const cut = cutCycles(edges, () => 1);
+      assert.ok(acyclic(edges, cut), JSON.stringify({ edges, cut: [...cut] }));
+    }
+  });
+
+  test("takes nothing from a graph without cycles, and deep chains don't overflow the stack", () => {
+    const chain = Array.from({ length: 200_000 }, (_, i) => (i < 199_999 ? [i + 1] : []));
+    assert.equal(cutCycles(chain, () => 1).size, 0);
+    chain[199_999] = [0];
+    assert.equal(cutCycles(chain, () => 1).size, 1);
+  });
+});
