@@ -4,7 +4,7 @@ import path from "node:path";
 import type { Engine } from "../runtime/engine.ts";
 import type { LogLine } from "../runtime/protocol.ts";
 import { analyze, analyzeBundle } from "./analyze/index.ts";
-import { encodeArtifact } from "./artifact.ts";
+import { decodeArtifact, encodeArtifact } from "./artifact.ts";
 import { bundle } from "./bundle.ts";
 import { AnalysisError } from "./errors.ts";
 import { buildImage } from "./image.ts";
@@ -46,13 +46,25 @@ export class Compiler {
     analysis.findings.push(...analyzeBundle(bundled, sources));
     analysis.passed = !analysis.findings.some(({ severity }) => severity === "error");
     if (!analysis.passed) throw new AnalysisError(analysis);
+    return this.#finish(sources, bundled, analysis);
+  }
+
+  /**
+   * The same function for this engine, from what an artefact of another one holds.
+   *
+   * @throws ArtifactError for bytes that are none; CompileError when its top-level code fails now.
+   */
+  async rebuild(artifact: Uint8Array): Promise<BuildResult> {
+    const { manifest, sources, bundle: code, sourceMap } = decodeArtifact(artifact);
+    const files = { entry: manifest.entry, files: sources };
+    return this.#finish(files, { code, map: sourceMap }, manifest.analysis);
+  }
+
+  async #finish(sources: SourceFiles, bundled: Bundle, analysis: Analysis): Promise<BuildResult> {
     const { image, logs } = await buildImage(this.#engine, bundled.code);
     const { hash, base } = this.#engine;
-    return {
-      artifact: encodeArtifact({ engineHash: hash, base, image, sources, bundle: bundled, analysis }),
-      analysis,
-      logs,
-    };
+    const artifact = encodeArtifact({ engineHash: hash, base, image, sources, bundle: bundled, analysis });
+    return { artifact, analysis, logs };
   }
 }
 

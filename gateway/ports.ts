@@ -51,6 +51,7 @@ export interface Compiler {
   build(input: BuildInput): Promise<{ artifact: Uint8Array; analysis: Analysis }>;
   /** The same function for the present engine, from the bundle that is in the artefact. Absent: not possible. */
   rebuild?(artifact: Uint8Array): Promise<Uint8Array>;
+  close?(): Promise<void>;
 }
 
 /** The database pool's numbers (R3). */

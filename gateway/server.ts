@@ -35,12 +35,16 @@ const PRUNE_INTERVAL_MS = 3_600_000;
 const DAY_MS = 86_400_000;
 
 /**
- * Starts the gateway: store, edge and admin listener. Owns `runtime` and `services` from here on and closes them, also
+ * Starts the gateway: store, edge and admin listener. Owns its parts from here on and closes them, also
  * when the start fails. Throws `DataDirInUseError`, `ListenError`, and what the database throws.
  */
 export async function startServer(config: Config, deps: ServerDeps): Promise<RunningServer> {
   // Closed in the reverse order of opening, on failure as well as in the end.
-  const closers: (() => Promise<void>)[] = [() => deps.services.close(), () => deps.runtime.close()];
+  const closers: (() => Promise<void>)[] = [
+    () => deps.services.close(),
+    () => deps.runtime.close(),
+    async () => deps.compiler.close?.(),
+  ];
   const closeAll = async () => {
     for (const close of closers.splice(0).reverse()) {
       await close().catch((error) => deps.log.error({ err: error }, "closing failed"));

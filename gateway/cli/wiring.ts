@@ -47,27 +47,18 @@ export async function packageVersion(): Promise<string> {
 }
 
 async function createRuntimeAndCompiler(config: Config): Promise<{ runtime: Runtime; compiler: Compiler }> {
-  const [engine, { Runtime }, { Compiler: RealCompiler }, { decodeArtifact }] = await Promise.all([
+  const [engine, { Runtime }, { Builder }] = await Promise.all([
     loadEngine(),
     import("../../runtime/runtime.ts"),
-    import("../../compiler/compiler.ts"),
-    import("../../compiler/artifact.ts"),
+    import("../../compiler/builder/builder.ts"),
   ]);
-  const runtime = new Runtime(engine, { maxInstances: config.limits.sandboxes });
-  const real = new RealCompiler(engine);
+  const builder = new Builder();
   const compiler: Compiler = {
-    build: (input) => real.build(input),
-    rebuild: async (artifact) => {
-      const { manifest, sources, bundle, sourceMap } = decodeArtifact(artifact);
-      const input = {
-        sources: { entry: manifest.entry, files: sources },
-        bundle: { code: bundle, map: sourceMap },
-      };
-      // It was accepted when it was deployed, annotated or not.
-      return (await real.build({ ...input, requireAnnotation: false })).artifact;
-    },
+    build: (input) => builder.build(input),
+    rebuild: async (artifact) => (await builder.rebuild(artifact)).artifact,
+    close: () => builder.close(),
   };
-  return { runtime, compiler };
+  return { runtime: new Runtime(engine, { maxInstances: config.limits.sandboxes }), compiler };
 }
 
 async function loadEngine() {

@@ -1,0 +1,50 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import { text } from "node:stream/consumers";
+import { fileURLToPath } from "node:url";
+
+const folder = fileURLToPath(new URL(".", import.meta.url));
+
+function startNode(args: string[], env: Record<string, string>) {
+  return spawn(process.execPath, args, {
+    cwd: folder,
+    env: { ...process.env, ...env },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+}
+
+/** Runs a Node process in this folder to its end: its standard output. Throws when it fails. */
+export async function runNode(args: string[], env: Record<string, string> = {}): Promise<string> {
+  const child = startNode(args, env);
+  const [output, [code]] = await Promise.all([text(child.stdout), once(child, "close")]);
+  if (code !== 0) throw new Error(`node ${args.join(" ")} ended with ${code}`);
+  return output;
+}
+
+/** A process that serves until it is disposed. */
+export class Server<Ready> implements AsyncDisposable {
+  readonly ready: Ready;
+  readonly #child: ChildProcess;
+
+  private constructor(child: ChildProcess, ready: Ready) {
+    this.#child = child;
+    this.ready = ready;
+  }
+
+  /** Starts it, and waits for the first line that it prints, which is JSON. */
+  static async start<Ready>(args: string[], env: Record<string, string> = {}): Promise<Server<Ready>> {
+    const child = startNode(args, env);
+    for await (const line of createInterface(child.stdout)) {
+      child.stdout.resume();
+      return new Server(child, JSON.parse(line) as Ready);
+    }
+    throw new Error(`node ${args.join(" ")} ended before it was ready`);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const ended = this.#child.exitCode === null ? once(this.#child, "exit") : null;
+    this.#child.kill("SIGTERM");
+    await ended;
+  }
+}

@@ -1,0 +1,101 @@
+import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { runNode, Server } from "./child.ts";
+import type { LoadResult } from "./http-load.ts";
+import { median } from "./measure.ts";
+import type { Row, Table } from "./table.ts";
+
+const rounds = 5;
+const durationMs = 3_000;
+const connections = 32;
+const input = JSON.stringify({ action: "greet", name: "Ada" });
+const output = JSON.stringify({ action: "greet", message: "Hello, Ada!", query: {} });
+const cli = fileURLToPath(new URL("../gateway/cli/main.ts", import.meta.url));
+const example = fileURLToPath(new URL("../examples/simple-function", import.meta.url));
+
+/** Requests a second of a whole server, beside a server that does the same without a sandbox. */
+export async function run(): Promise<Table> {
+  await using bare = await Server.start<{ url: string }>(["http-bare.ts"]);
+  await using quiet = await ThimbleServer.start({ LOG_LEVEL: "warn" });
+  await using logging = await ThimbleServer.start({});
+  const servers = [
+    { name: "bare Hono on @hono/node-server", url: bare.ready.url },
+    { name: "Thimble, LOG_LEVEL=warn", url: quiet.url },
+    { name: "Thimble, a log line for each request (default)", url: logging.url },
+  ];
+  for (const { name, url } of servers) {
+    const headers = { "content-type": "application/json" };
+    const response = await fetch(url, { method: "POST", headers, body: input });
+    assert.equal(await response.text(), output, name);
+    await load(url, 1_000);
+  }
+  const results = new Map<string, LoadResult[]>(servers.map(({ name }) => [name, []]));
+  for (let round = 0; round < rounds; round++) {
+    for (const { name, url } of servers) results.get(name)!.push(await load(url, durationMs));
+  }
+  const rows: Row[] = servers.map(({ name }) => {
+    const all = results.get(name)!;
+    const of = (key: keyof LoadResult) => median(all.map((result) => result[key]));
+    return { name, perSecond: of("perSecond"), median: of("medianMs"), p99: of("p99Ms") };
+  });
+  const bareMs = 1e6 / (rows[0]!.perSecond as number);
+  for (const row of rows) {
+    const perSecond = row.perSecond as number;
+    row.ratio = perSecond / (rows[0]!.perSecond as number);
+    row.extra = 1e6 / perSecond - bareMs;
+  }
+  return {
+    title: `HTTP: examples/simple-function, one server process, ${connections} connections`,
+    columns: [
+      { key: "perSecond", label: "requests/s" },
+      { key: "ratio", label: "of bare Hono's", digits: 2 },
+      { key: "extra", label: "more µs for each", digits: 0 },
+      { key: "median", label: "median ms", digits: 2 },
+      { key: "p99", label: "p99 ms", digits: 2 },
+    ],
+    rows,
+    notes: [
+      `Medians of ${rounds} turns of ${durationMs / 1e3} s, the servers by turns; client and server share the machine's cores.`,
+    ],
+  };
+}
+
+async function load(url: string, forMs: number): Promise<LoadResult> {
+  return JSON.parse(await runNode(["http-load.ts", url, input, String(connections), String(forMs)]));
+}
+
+/** The whole server with its embedded database in a folder of its own, and the example deployed by the command line. */
+class ThimbleServer implements AsyncDisposable {
+  readonly url: string;
+  readonly #server: Server<unknown>;
+  readonly #dataDir: string;
+
+  private constructor(url: string, server: Server<unknown>, dataDir: string) {
+    this.url = url;
+    this.#server = server;
+    this.#dataDir = dataDir;
+  }
+
+  static async start(settings: Record<string, string>): Promise<ThimbleServer> {
+    const dataDir = await mkdtemp(path.join(tmpdir(), "thimble-bench-"));
+    const env = {
+      THIMBLE_DATA_DIR: dataDir,
+      PORT: "0",
+      ADMIN_PORT: "0",
+      FUNCTION_MAX_CONCURRENT: String(connections),
+      ...settings,
+    };
+    const server = await Server.start<{ edgeUrl: string; adminUrl: string }>([cli, "serve", "--json"], env);
+    const { edgeUrl, adminUrl } = server.ready;
+    await runNode([cli, "deploy", "hello", example], { ...env, ADMIN_PORT: new URL(adminUrl).port });
+    return new ThimbleServer(`${edgeUrl}/f/hello`, server, dataDir);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#server[Symbol.asyncDispose]();
+    await rm(this.#dataDir, { recursive: true, force: true });
+  }
+}

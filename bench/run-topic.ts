@@ -1,0 +1,6 @@
+import type { Table } from "./table.ts";
+
+/** One topic, in this process; its table goes to standard output as JSON. */
+const topic = process.argv[2];
+const { run }: { run(): Promise<Table> } = await import(`./${topic}.ts`);
+process.stdout.write(JSON.stringify(await run()));

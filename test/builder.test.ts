@@ -1,0 +1,87 @@
+import assert from "node:assert/strict";
+import { after, describe, test } from "node:test";
+import { Builder } from "../compiler/builder/builder.ts";
+import { Runtime } from "../runtime/index.ts";
+import { compiler, engine } from "./support/sandbox.ts";
+
+const input = (source: string) => ({
+  sources: { entry: "index.ts", files: { "index.ts": source } },
+  requireAnnotation: true,
+});
+const annotated = "/** @function */\n";
+
+describe("the builder process", () => {
+  const builder = new Builder();
+  after(() => builder.close());
+
+  test("builds what the compiler builds, byte for byte", async () => {
+    const source = `${annotated}export default () => "hello";`;
+    const there = await builder.build(input(source));
+    const here = await compiler.build(input(source));
+    assert.equal(Buffer.compare(there.artifact, here.artifact), 0);
+    assert.equal((await new Runtime(engine).load(there.artifact)).manifest.entry, "index.ts");
+  });
+
+  test("hands findings and errors through", async () => {
+    await assert.rejects(
+      builder.build(input("export default () => eval('1');")),
+      (error: Error & { analysis: never }) => {
+        const rules = (error.analysis as { findings: { rule: string }[] }).findings.map(({ rule }) => rule);
+        assert.deepEqual(rules.sort(), ["annotation-missing", "dynamic-code"]);
+        return true;
+      },
+    );
+    await assert.rejects(builder.build(input(`import "left-pad"; ${annotated}export default () => 1;`)), {
+      code: "compile_failed",
+      message: /left-pad/,
+    });
+    await assert.rejects(
+      builder.build(input(`throw new Error("at the top"); ${annotated}export default () => 1;`)),
+      {
+        code: "compile_failed",
+        message: /at the top/,
+      },
+    );
+    await assert.rejects(builder.build(input(`for (;;) {} ${annotated}export default () => 1;`)), {
+      code: "compile_failed",
+      message: /timed out/,
+    });
+    await assert.rejects(
+      builder.build(
+        input(`const all = []; for (;;) all.push(new Array(1e6)); ${annotated}export default () => 1;`),
+      ),
+      { code: "compile_failed", message: /128 MB/ },
+    );
+    await assert.rejects(
+      builder.build(input(`await new Promise(() => {}); ${annotated}export default () => 1;`)),
+      {
+        code: "compile_failed",
+        message: /never settles/,
+      },
+    );
+  });
+
+  test("builds one after the other, and each gets its own answer", async () => {
+    const results = await Promise.all(
+      [1, 2, 3].map((n) => builder.build(input(`${annotated}export default () => ${n};`))),
+    );
+    assert.equal(new Set(results.map(({ artifact }) => Buffer.from(artifact).toString("base64"))).size, 3);
+  });
+});
+
+describe("a builder that takes too long", () => {
+  test("is stopped, and the next build has a new one", async () => {
+    const hasty = new Builder({ timeoutMs: 1 });
+    await assert.rejects(hasty.build(input("export default 1;")), {
+      code: "compile_failed",
+      message: /timed out after 1 ms/,
+    });
+    await hasty.close();
+    const builder = new Builder();
+    await builder.build(input(`${annotated}export default () => 1;`));
+    await builder.close();
+    const { artifact } = await builder.build(input(`${annotated}export default () => 1;`));
+    assert.ok(WebAssembly.validate(artifact));
+    await builder.close();
+  });
+});
