@@ -1,6 +1,11 @@
-import type { Analysis, Bundle, FunctionConfig, SourceFiles } from "../compiler/types.ts";
-import type { InvocationLimits, InvocationRequest, InvocationResult } from "../runtime/invocation.ts";
+import type { BuildInput, BuildResult } from "../compiler/compiler.ts";
+import type { FunctionConfig } from "../compiler/types.ts";
+import type { RunOptions } from "../runtime/execution.ts";
+import type { InvocationRequest, InvocationResult } from "../runtime/invocation.ts";
 import type { HostServices } from "../runtime/services.ts";
+import type { PoolStats } from "./broker/pool.ts";
+
+export type { BuildInput, PoolStats, RunOptions };
 
 /**
  * What the gateway needs from its neighbours, as interfaces: the gateway decides who may run what and when, and knows
@@ -10,16 +15,6 @@ import type { HostServices } from "../runtime/services.ts";
 /** An artefact made ready to run; opaque to the gateway, but for a `sourceMap` (JSON text), where it has one. */
 // biome-ignore lint/suspicious/noExplicitAny: opaque here, and the runtime's own class where it is made
 export type Program = any;
-
-export interface RunOptions {
-  limits: InvocationLimits;
-  /** The function's variables. */
-  env: Record<string, string>;
-  context: { requestId: string; functionName: string; version: number };
-  services: HostServices;
-  /** Fires when nobody waits for the answer any more. */
-  signal?: AbortSignal;
-}
 
 export interface RuntimeStats {
   /** Sandboxes that exist. */
@@ -38,29 +33,12 @@ export interface Runtime {
   close(): Promise<void>;
 }
 
-export interface BuildInput {
-  sources: SourceFiles;
-  /** Absent: the compiler bundles the sources itself. */
-  bundle?: Bundle;
-  /** False: a missing `@function` is a warning (R4). */
-  requireAnnotation: boolean;
-}
-
 /** Turns sources into an artefact. Throws an error with code `analysis_failed` (and `analysis`) or `compile_failed`. */
 export interface Compiler {
-  build(input: BuildInput): Promise<{ artifact: Uint8Array; analysis: Analysis }>;
+  build(input: BuildInput): Promise<Pick<BuildResult, "artifact" | "analysis">>;
   /** The same function for the present engine, from the bundle that is in the artefact. Absent: not possible. */
   rebuild?(artifact: Uint8Array): Promise<Uint8Array>;
   close?(): Promise<void>;
-}
-
-/** The database pool's numbers (R3). */
-export interface PoolStats {
-  initialized: boolean;
-  totalConnections: number;
-  availableConnections: number;
-  inUseConnections: number;
-  maxConnections: number;
 }
 
 /** Who a set of host services acts for. */
