@@ -21,7 +21,7 @@ export interface BuildInput {
 
 export interface BuildResult {
   /** The compiled function: one WebAssembly module. */
-  artifact: Uint8Array;
+  artifact: Uint8Array<ArrayBuffer>;
   analysis: Analysis;
   /** What top-level code logged. */
   logs: LogLine[];

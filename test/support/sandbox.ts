@@ -32,7 +32,7 @@ export const limits: InvocationLimits = {
 };
 
 /** Artefact of a function given as the text of its `index.ts`. */
-export async function artifactOf(source: string): Promise<Uint8Array> {
+export async function artifactOf(source: string): Promise<Uint8Array<ArrayBuffer>> {
   const sources = { entry: "index.ts", files: { "index.ts": source } };
   return (await compiler.build({ sources, requireAnnotation: false })).artifact;
 }

@@ -115,7 +115,7 @@ const fakeCompiler: Compiler = {
       });
     }
     if (behaviour === "broken") throw new CompileError("top-level code failed");
-    return { artifact: text(behaviour ?? "one"), analysis };
+    return { artifact: new Uint8Array(text(behaviour ?? "one")), analysis };
   },
 };
 
