@@ -148,7 +148,7 @@ export class Invoker {
       memoryBytes: used.memoryBytes,
     };
     if (outcome.kind === "completed") {
-      log.info({ ...fields, status: outcome.response.status }, "executed");
+      log.debug({ ...fields, status: outcome.response.status }, "executed");
     } else if (outcome.kind === "aborted") {
       log.info(fields, "client went away");
     } else {

@@ -50,7 +50,7 @@ export class Recorder {
   constructor(store: Pick<InvocationStore, "save">, options: RecorderOptions = {}) {
     this.#store = store;
     this.#flushIntervalMs = options.flushIntervalMs ?? 100;
-    this.#batchRows = Math.min(options.batchRows ?? 500, 4000);
+    this.#batchRows = options.batchRows ?? 500;
     this.#queueRows = options.queueRows ?? 20_000;
     this.#onError = options.onError ?? (() => {});
   }
@@ -156,7 +156,7 @@ export class Recorder {
   }
 }
 
-/** Postgres takes no NUL in text. */
+/** Postgres takes neither NUL nor half a surrogate pair. */
 function storable(text: string): string {
-  return text.slice(0, MAX_ERROR_CHARACTERS).replaceAll("\0", "");
+  return text.slice(0, MAX_ERROR_CHARACTERS).replaceAll("\0", "").toWellFormed();
 }
