@@ -3,20 +3,28 @@ import type { Image } from "../runtime/image.ts";
 import { Instance } from "../runtime/instance.ts";
 import type { LogLine } from "../runtime/protocol.ts";
 import { BuildSandbox } from "./engine/build-sandbox.ts";
+import { setEvaluator } from "./engine/evaluator.ts";
 
 /** File name of the bundle in stacks of guest errors. */
 export const bundleFileName = "function.js";
 
 /**
- * Evaluates a bundle in a fresh sandbox over the base image; the memory after that is the function's image.
- * Deterministic: no clock, no randomness, no network there.
+ * Compiles a bundle in one sandbox and runs it in another over the base image; the memory after that is the function's image.
+ * Deterministic: no clock, no randomness, no network there, and no way to compile more code.
  *
- * @throws CompileError when the top-level code throws, registers nothing that can be called, or runs into a limit.
+ * @throws CompileError when the code can't be parsed, throws at the top level, registers nothing that can be called, or runs
+ * into a limit.
  */
 export async function buildImage(engine: Engine, code: string): Promise<{ image: Image; logs: LogLine[] }> {
-  const instance = new Instance(engine.module, engine.globals);
-  instance.restore(engine.base);
-  const sandbox = new BuildSandbox(instance);
-  await sandbox.evaluateModule(code, bundleFileName);
+  const start = (): BuildSandbox => {
+    const instance = new Instance(engine.module, engine.globals);
+    instance.restore(engine.base);
+    return new BuildSandbox(instance);
+  };
+  const compilation = start();
+  setEvaluator(compilation.instance, engine.evaluator, true);
+  const bytecode = compilation.compile(code, bundleFileName, { module: true, strip: false });
+  const sandbox = start();
+  await sandbox.run(bytecode);
   return { image: sandbox.capture(), logs: sandbox.logs };
 }

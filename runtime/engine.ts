@@ -5,8 +5,15 @@ import type { Image } from "./image.ts";
 /** Custom section of an engine module that holds its base image. */
 export const baseImageSection = "thimble:base-image";
 
+/** The word in the engine's memory that lets guest code be compiled: zero in every image. */
+export interface Evaluator {
+  address: number;
+  value: number;
+}
+
 interface BaseImageHeader {
   hash: string;
+  evaluator: Evaluator;
   start: number;
   pages: number;
   globals: { name: string; value: number | string }[];
@@ -23,12 +30,19 @@ export class Engine {
   readonly globals: readonly string[];
   /** Hash of everything that images depend on: artefacts name it. */
   readonly hash: string;
+  readonly evaluator: Evaluator;
 
-  private constructor(module: WebAssembly.Module, base: Image, globals: readonly string[], hash: string) {
+  private constructor(module: WebAssembly.Module, header: BaseImageHeader, bytes: Uint8Array) {
     this.module = module;
-    this.base = base;
-    this.globals = globals;
-    this.hash = hash;
+    this.base = {
+      start: header.start,
+      bytes,
+      pages: header.pages,
+      globals: header.globals.map(({ value }) => (typeof value === "string" ? BigInt(value) : value)),
+    };
+    this.globals = header.globals.map(({ name }) => name);
+    this.hash = header.hash;
+    this.evaluator = header.evaluator;
   }
 
   /** @throws RuntimeError `artifact_invalid` when the module holds no base image. */
@@ -40,18 +54,7 @@ export class Engine {
     const header: BaseImageHeader = JSON.parse(
       new TextDecoder().decode(new Uint8Array(section, 4, headerLength)),
     );
-    const base: Image = {
-      start: header.start,
-      bytes: new Uint8Array(section, 4 + headerLength),
-      pages: header.pages,
-      globals: header.globals.map(({ value }) => (typeof value === "string" ? BigInt(value) : value)),
-    };
-    return new Engine(
-      module,
-      base,
-      header.globals.map(({ name }) => name),
-      header.hash,
-    );
+    return new Engine(module, header, new Uint8Array(section, 4 + headerLength));
   }
 }
 
@@ -63,13 +66,20 @@ export function stateGlobals(module: WebAssembly.Module): string[] {
 }
 
 /** The content of {@link baseImageSection}. */
-export function encodeBaseImage(
-  hash: string,
-  globals: readonly string[],
-  image: Image,
-): Uint8Array<ArrayBuffer> {
+export function encodeBaseImage({
+  hash,
+  evaluator,
+  globals,
+  image,
+}: {
+  hash: string;
+  evaluator: Evaluator;
+  globals: readonly string[];
+  image: Image;
+}): Uint8Array<ArrayBuffer> {
   const header: BaseImageHeader = {
     hash,
+    evaluator,
     start: image.start,
     pages: image.pages,
     globals: globals.map((name, i) => {

@@ -24,7 +24,7 @@ type Numeric = (...args: number[]) => number;
 interface BridgeExports {
   memory: WebAssembly.Memory;
   "bridge:dispatch": Numeric;
-  "bridge:evaluate": Numeric;
+  "bridge:run": Numeric;
   "bridge:finished": WebAssembly.Global<"i32">;
   "bridge:seed0": WebAssembly.Global<"i64">;
   "bridge:seed1": WebAssembly.Global<"i64">;
@@ -40,8 +40,8 @@ export class Instance implements Meters {
   readonly pages: WebAssembly.Global<"i32">;
   /** Calls the guest's dispatcher; may suspend. */
   readonly dispatch: (event: number, id: number, textLength: number, bytesLength: number) => Promise<number>;
-  /** Evaluates source text; may suspend. */
-  readonly evaluate: (codeLength: number, nameLength: number, flags: number) => Promise<number>;
+  /** Runs bytecode; may suspend. */
+  readonly runBytecode: (length: number) => Promise<number>;
   #guest: Guest | null = null;
   #input: Uint8Array[] = [];
   #state: WebAssembly.Global<"i32" | "i64">[];
@@ -73,7 +73,7 @@ export class Instance implements Meters {
     this.fuel = instance.exports[MeterExport.fuel] as WebAssembly.Global<"i32">;
     this.pages = instance.exports[MeterExport.pages] as WebAssembly.Global<"i32">;
     this.dispatch = WebAssembly.promising(this.exports["bridge:dispatch"]) as typeof this.dispatch;
-    this.evaluate = WebAssembly.promising(this.exports["bridge:evaluate"]) as typeof this.evaluate;
+    this.runBytecode = WebAssembly.promising(this.exports["bridge:run"]) as typeof this.runBytecode;
     this.#state = globals.map((name) => instance.exports[name] as WebAssembly.Global<"i32" | "i64">);
     this.#bytes = new Uint8Array(this.exports.memory.buffer);
   }
@@ -107,7 +107,7 @@ export class Instance implements Meters {
     this.#guest = guest;
   }
 
-  /** The values that the next `dispatch` or `evaluate` takes in, one after the other. */
+  /** The values that the next `dispatch` or `runBytecode` takes in, one after the other. */
   provide(...parts: Uint8Array[]): void {
     this.#input = parts;
   }

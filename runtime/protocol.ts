@@ -83,7 +83,7 @@ export interface GuestError {
   message: string;
   /** Engine stack, positions in the bundle. */
   stack?: string;
-  /** A literal code, for errors made by the host (`egress_denied`, `query_timeout`, …) or by the guest library (`invalid_response`). */
+  /** A literal code, for errors made by the host (`egress_denied`, `db_query_timeout`, …) or by the guest library (`invalid_response`). */
   code?: string;
 }
 

@@ -43,14 +43,15 @@ export abstract class Sandbox implements Guest {
       return await call();
     } catch (cause) {
       this.broken = true;
-      return this.#failure(cause);
+      return this.failure(cause);
     } finally {
       this.inside = false;
       this.budget.leave();
     }
   }
 
-  #failure(cause: unknown): Failure {
+  /** What an exception means that came out of the instance. */
+  protected failure(cause: unknown): Failure {
     if (this.budget.stopReason !== null) return { kind: this.budget.stopReason };
     // The engine checks its own stack; when the host's ends first, V8 throws a RangeError through all frames.
     if (cause instanceof RangeError) return { kind: "stackOverflow" };

@@ -27,7 +27,7 @@ export const BridgeSlot = { host: 0, random: 1 } as const;
  *
  * - `dispatch(event, id, textLength, bytesLength) → 0 | 1`: calls the guest's dispatcher with values that the host's `fill`
  *   puts into memory, then runs the microtask queue until it is empty or the host sets `finished`. 1: the dispatcher threw.
- * - `evaluate(codeLength, nameLength, flags) → JSValue*`: the same for source text.
+ * - `run(length) → JSValue*`: the same for bytecode.
  * - table slot {@link BridgeSlot.host}: the guest's native function `host(op, text?, bytes?)`, which calls the host's `op`.
  * - table slot {@link BridgeSlot.random}: `random()`, xorshift128+ (Vigna 2014) over the globals `seed0` and `seed1`.
  *
@@ -53,7 +53,7 @@ export function bridge(): Module {
   const free = c("free", [i32], []);
   const getContext = c("qjs_get_context_ptr", [], [i32]);
   const getRuntime = c("qjs_get_runtime_ptr", [], [i32]);
-  const evalCode = c("qjs_eval", [i32, i32, i32, i32], [i32]);
+  const evalBytecode = c("qjs_eval_bytecode", [i32, i32], [i32]);
   const toCString = c("JS_ToCStringLen2", [i32, i32, i64, i32], [i32]);
   const freeCString = c("JS_FreeCString", [i32, i32], []);
   const getUint8Array = c("JS_GetUint8Array", [i32, i32, i64], [i32]);
@@ -178,27 +178,16 @@ export function bridge(): Module {
     module.exports.push({ name: "dispatch", kind: "function", index });
   }
   {
-    const [codeLength, nameLength, flags, buffer, result, size, frame] = [0, 1, 2, 3, 4, 5, 6] as const;
-    const code = new Assembler();
-    code
-      .get(codeLength)
-      .get(nameLength)
-      .op(Opcode.i32Add)
-      .i32(2)
-      .op(Opcode.i32Add)
-      .tee(size)
-      .call(malloc)
-      .tee(buffer);
-    code.op(Opcode.i32Eqz).if().op(Opcode.unreachable).end();
-    code.get(buffer).call(fill);
-    code.get(buffer).get(codeLength).get(buffer).get(codeLength).op(Opcode.i32Add).i32(1).op(Opcode.i32Add);
-    code.get(flags).call(evalCode).set(result);
-    // the source would stay in freed memory and so in the image
-    code.get(buffer).i32(0).get(size).raw([0xfc, 0x0b, 0x00]).get(buffer).call(free);
+    const [length, buffer, result, frame] = [0, 1, 2, 3] as const;
+    const code = new Assembler().get(length).call(malloc).tee(buffer).op(Opcode.i32Eqz);
+    code.if().op(Opcode.unreachable).end().get(buffer).call(fill);
+    code.get(buffer).get(length).call(evalBytecode).set(result);
+    // the bytecode would stay in freed memory and so in the image
+    code.get(buffer).i32(0).get(length).raw([0xfc, 0x0b, 0x00]).get(buffer).call(free);
     enterFrame(code, 16, frame).get(frame).call(drain);
     leaveFrame(code, 16, frame).get(result);
-    const index = define({ params: [i32, i32, i32], results: [i32] }, [i32, i32, i32, i32], code);
-    module.exports.push({ name: "evaluate", kind: "function", index });
+    const index = define({ params: [i32], results: [i32] }, [i32, i32, i32], code);
+    module.exports.push({ name: "run", kind: "function", index });
   }
 
   // A C function of QuickJS: (JSContext *, JSValue this, int argc, JSValue *argv) → JSValue. Missing arguments are undefined,

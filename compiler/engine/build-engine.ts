@@ -14,6 +14,7 @@ import {
 } from "../wasm/index.ts";
 import { BridgeSlot, bridge } from "./bridge.ts";
 import { BuildSandbox } from "./build-sandbox.ts";
+import { allButEval, findEvaluator, setEvaluator } from "./evaluator.ts";
 
 /** Extensions of the engine that are part of the base image, in the order in which they are placed. */
 const extensions = ["url", "encoding", "headers", "crypto", "structured-clone"] as const;
@@ -24,7 +25,9 @@ const keptExports = new Set([
   "__stack_pointer",
   "_initialize",
   "malloc",
-  "qjs_init",
+  "qjs_init2",
+  "JS_AddIntrinsicEval",
+  "qjs_is_promise",
   "qjs_get_context_ptr",
   "qjs_get_runtime_ptr",
   "qjs_set_max_stack_size",
@@ -83,24 +86,23 @@ export async function buildEngine(sources: EngineSources): Promise<Uint8Array<Ar
 
   const compiled = await WebAssembly.compile(wasm);
   const globals = stateGlobals(compiled);
-  const start = (): BuildSandbox => {
-    const instance = new Instance(compiled, globals);
-    const sandbox = new BuildSandbox(instance);
-    initialise(instance, sides, linked);
+  const start = (intrinsics?: number): BuildSandbox => {
+    const sandbox = new BuildSandbox(new Instance(compiled, globals));
+    initialise(sandbox.instance, sides, linked, intrinsics);
     return sandbox;
   };
-  // compiled in an instance of its own: the compiler leaves ten times the code's size in freed memory
-  const prelude = start().compile(sources.prelude, "thimble.js");
+  // Compiled in an instance of its own: the compiler leaves ten times the code's size in freed memory.
+  const compilation = start();
+  const compile = (code: string) => compilation.compile(code, "thimble.js", { module: false, strip: true });
   const sandbox = start();
-  await evaluatePrelude(sandbox, linked, prelude);
+  await evaluatePrelude(sandbox, linked, compile, sources.prelude);
+  const evaluator = findEvaluator(start(allButEval).instance);
+  setEvaluator(sandbox.instance, evaluator, false);
   const image = sandbox.capture();
 
-  const hash = createHash("sha256")
-    .update(wasm)
-    .update(encodeBaseImage("", globals, image))
-    .digest("hex")
-    .slice(0, 32);
-  metered.customs.push({ name: baseImageSection, bytes: encodeBaseImage(hash, globals, image) });
+  const section = (hash: string) => encodeBaseImage({ hash, evaluator, globals, image });
+  const hash = createHash("sha256").update(wasm).update(section("")).digest("hex").slice(0, 32);
+  metered.customs.push({ name: baseImageSection, bytes: section(hash) });
   metered.memories = [{ min: image.pages }];
   return writeModule(metered);
 }
@@ -133,7 +135,12 @@ async function placeExtensions(sources: EngineSources): Promise<SideModule[]> {
 const alignUp = (address: number): number => Math.ceil(address / dataAlignment) * dataAlignment;
 
 /** Puts static data in place, starts the engine and its extensions. */
-function initialise(instance: Instance, sides: readonly SideModule[], linked: LinkResult): void {
+function initialise(
+  instance: Instance,
+  sides: readonly SideModule[],
+  linked: LinkResult,
+  intrinsics = 0xffff_ffff,
+): void {
   const call = (name: string, ...args: number[]): number => {
     const entry = instance.exports[name] as ((...args: number[]) => number) | undefined;
     return entry === undefined ? 0 : entry(...args);
@@ -152,7 +159,7 @@ function initialise(instance: Instance, sides: readonly SideModule[], linked: Li
       throw new Error(`${name} was linked for ${memoryBase}, but lies at ${address}`);
   }
   place(heap, Number.POSITIVE_INFINITY);
-  if (call("qjs_init") !== 0) throw new Error("the engine could not be initialised");
+  if (call("qjs_init2", intrinsics) !== 0) throw new Error("the engine could not be initialised");
   call("qjs_set_max_stack_size", guestStackBytes);
   for (const { name } of sides) {
     for (const step of ["start", "__wasm_apply_data_relocs", "__wasm_call_ctors"]) call(`${name}:${step}`);
@@ -166,7 +173,8 @@ function initialise(instance: Instance, sides: readonly SideModule[], linked: Li
 async function evaluatePrelude(
   sandbox: BuildSandbox,
   { tableBases }: LinkResult,
-  prelude: Uint8Array,
+  compile: (code: string) => Uint8Array,
+  prelude: string,
 ): Promise<void> {
   const { instance } = sandbox;
   const { malloc, qjs_get_context_ptr, qjs_get_global, JS_NewCFunction2, JS_SetPropertyStr } =
@@ -201,20 +209,16 @@ async function evaluatePrelude(
     const native = JS_NewCFunction2(context, tableBases.bridge! + slot, pointer, length, 0, 0);
     JS_SetPropertyStr(context, global, pointer, native);
   }
-  await sandbox.evaluate(
-    natives
-      .map(
-        ([name]) =>
-          `globalThis[Symbol.for("thimble.${name}")] = thimble_${name}; delete globalThis.thimble_${name};`,
-      )
-      .join("\n"),
-    "setup.js",
-  );
-  sandbox.run(prelude);
-  const dispatcher = await sandbox.evaluate(`globalThis[Symbol.for("thimble.dispatch")]`, "setup.js");
+  const evaluate = (code: string) => sandbox.run(compile(code));
+  const name = (symbol: string) => `globalThis[Symbol.for("thimble.${symbol}")]`;
+  for (const [native] of natives) {
+    await evaluate(`${name(native)} = thimble_${native}; delete globalThis.thimble_${native};`);
+  }
+  await evaluate(prelude);
+  const dispatcher = await evaluate(name("dispatch"));
   (instance.exports["bridge:dispatcher"] as WebAssembly.Global<"i64">).value = BigInt.asIntN(
     64,
     value(dispatcher),
   );
-  await sandbox.evaluate(`delete globalThis[Symbol.for("thimble.dispatch")];`, "setup.js");
+  await evaluate(`delete ${name("dispatch")};`);
 }

@@ -3,7 +3,7 @@ import { type Image, pageSize } from "../../runtime/image.ts";
 import type { Instance } from "../../runtime/instance.ts";
 import type { LogLine } from "../../runtime/protocol.ts";
 import { Op, Refused } from "../../runtime/protocol.ts";
-import { Sandbox } from "../../runtime/sandbox.ts";
+import { type Failure, Sandbox } from "../../runtime/sandbox.ts";
 import { Scheduler } from "../../runtime/scheduler.ts";
 import { CompileError } from "../errors.ts";
 
@@ -18,7 +18,30 @@ const buildTimeMs = 0;
 
 const EvalFlags = { script: 0, module: 1 } as const;
 const CompileFlags = { stripSource: 1 << 4, stripDebug: 1 << 5 } as const;
+const threw = "top-level code threw ";
 const PromiseState = { pending: 0, rejected: 2 } as const;
+
+export interface CompileOptions {
+  /** An ES module rather than a script. */
+  module: boolean;
+  /** Without source text and positions: smaller, but functions have no text and stacks no lines. */
+  strip: boolean;
+}
+
+/** Why top-level code did not come to its end. */
+function explain(failure: Failure): string {
+  const { timeoutMs, memoryLimitBytes } = buildLimits;
+  switch (failure.kind) {
+    case "timedOut":
+      return `top-level code timed out after ${timeoutMs} ms`;
+    case "outOfMemory":
+      return `top-level code used more than ${memoryLimitBytes / 1024 / 1024} MB`;
+    case "stackOverflow":
+      return "top-level code recursed too deeply";
+    default:
+      return "the engine failed on the top-level code";
+  }
+}
 
 /**
  * Runs top-level code, once, to make an image. It has no network, no database, no timers, no randomness and a clock that stands at
@@ -42,81 +65,68 @@ export class BuildSandbox extends Sandbox {
   }
 
   /**
-   * Evaluates a script and returns a pointer to its value.
+   * Compiles source text to bytecode. Only where the engine's evaluator is on, see {@link DynamicCode}.
    *
-   * @throws CompileError when it throws or runs into a limit.
+   * @throws CompileError for code that can't be parsed.
    */
-  async evaluate(code: string, name: string): Promise<number> {
-    const value = await this.#run(code, name, EvalFlags.script);
-    if (this.#exports.qjs_is_exception!(value)) throw this.#error(this.#exports.qjs_get_exception!());
-    return value;
-  }
-
-  /** Compiles trusted code to bytecode without its source text and positions. */
-  compile(code: string, name: string): Uint8Array<ArrayBuffer> {
+  compile(code: string, name: string, { module, strip }: CompileOptions): Uint8Array<ArrayBuffer> {
     const { malloc, qjs_compile } = this.#exports;
     const place = (text: Uint8Array): number => {
       const pointer = malloc!(text.length);
       this.instance.view(pointer, text.length).set(text);
       return pointer;
     };
-    const text = Buffer.from(`${code}\0`);
-    const length = malloc!(4);
-    const strip = CompileFlags.stripSource | CompileFlags.stripDebug;
-    const file = place(Buffer.from(`${name}\0`));
-    const result = qjs_compile!(place(text), text.length - 1, file, EvalFlags.script, strip, length);
-    if (result === 0) throw this.#error(this.#exports.qjs_get_exception!());
-    const { buffer, byteOffset } = this.instance.view(length, 4);
-    return this.instance.view(result, new DataView(buffer, byteOffset, 4).getUint32(0, true)).slice();
+    return this.#direct(() => {
+      const text = Buffer.from(`${code}\0`);
+      const length = malloc!(4);
+      const flags = module ? EvalFlags.module : EvalFlags.script;
+      const stripped = strip ? CompileFlags.stripSource | CompileFlags.stripDebug : 0;
+      const file = place(Buffer.from(`${name}\0`));
+      const result = qjs_compile!(place(text), text.length - 1, file, flags, stripped, length);
+      if (result === 0) throw this.#error("the code can't be parsed: ", this.#exports.qjs_get_exception!());
+      const { buffer, byteOffset } = this.instance.view(length, 4);
+      return this.instance.view(result, new DataView(buffer, byteOffset, 4).getUint32(0, true)).slice();
+    });
   }
 
-  /** Runs what {@link compile} has made. */
-  run(bytecode: Uint8Array): void {
-    const { malloc, free, qjs_eval_bytecode, qjs_is_exception } = this.#exports;
-    const pointer = malloc!(bytecode.length);
-    this.instance.view(pointer, bytecode.length).set(bytecode);
-    const value = qjs_eval_bytecode!(pointer, bytecode.length);
-    this.instance.view(pointer, bytecode.length).fill(0);
-    free!(pointer);
-    if (qjs_is_exception!(value)) throw this.#error(this.#exports.qjs_get_exception!());
-    this.#exports.qjs_free_value!(value);
-  }
-
-  /** Evaluates an ES module to its end. */
-  async evaluateModule(code: string, name: string): Promise<void> {
-    const promise = await this.#run(code, name, EvalFlags.module);
-    if (this.#exports.qjs_is_exception!(promise)) throw this.#error(this.#exports.qjs_get_exception!());
-    const state = this.#exports.qjs_promise_state!(promise);
-    if (state === PromiseState.rejected) throw this.#error(this.#exports.qjs_promise_result!(promise));
-    if (state === PromiseState.pending) {
-      throw new CompileError(
-        "a top-level await never settles: there is nothing to wait for while a function is built",
-      );
-    }
-    this.#exports.qjs_free_value!(promise);
-  }
-
-  async #run(code: string, name: string, flags: number): Promise<number> {
-    const text = Buffer.from(`${code}\0`);
-    const file = Buffer.from(`${name}\0`);
-    this.instance.provide(text, file);
-    const result = await this.enter(() => this.instance.evaluate(text.length - 1, file.length - 1, flags));
+  /**
+   * Runs bytecode that {@link compile} has made, to its end, and returns a pointer to its value.
+   *
+   * @throws CompileError when it throws, never ends or runs into a limit.
+   */
+  async run(bytecode: Uint8Array): Promise<number> {
+    const { qjs_is_exception, qjs_get_exception, qjs_is_promise, qjs_promise_state, qjs_promise_result } =
+      this.#exports;
+    this.instance.provide(bytecode);
+    const value = await this.enter(() => this.instance.runBytecode(bytecode.length));
     this.budget.enter(false);
-    if (typeof result === "number") return result;
-    const { timeoutMs, memoryLimitBytes } = buildLimits;
-    const why = {
-      timedOut: `top-level code timed out after ${timeoutMs} ms`,
-      outOfMemory: `top-level code used more than ${memoryLimitBytes / 1024 / 1024} MB`,
-      stackOverflow: "top-level code recursed too deeply",
-      outOfFuel: "",
-      aborted: "",
-      finished: "",
-      trapped: "the engine failed on the top-level code",
-    }[result.kind];
-    throw new CompileError(why);
+    if (typeof value !== "number") throw new CompileError(explain(value));
+    return this.#direct(() => {
+      if (qjs_is_exception!(value)) throw this.#error(threw, qjs_get_exception!());
+      if (!qjs_is_promise!(value)) return value;
+      const state = qjs_promise_state!(value);
+      if (state === PromiseState.rejected) throw this.#error(threw, qjs_promise_result!(value));
+      if (state === PromiseState.pending) {
+        throw new CompileError(
+          "a top-level await never settles: there is nothing to wait for while a function is built",
+        );
+      }
+      this.#exports.qjs_free_value!(value);
+      return 0;
+    });
   }
 
-  #error(exception: number): CompileError {
+  /** Calls exports of the engine directly, where a limit that fires is an exception of this call. */
+  #direct<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (cause) {
+      if (cause instanceof CompileError) throw cause;
+      throw new CompileError(explain(this.failure(cause)), { cause });
+    }
+  }
+
+  #error(what: string, exception: number): CompileError {
     const text = (property: string): string => {
       const name = Buffer.from(`${property}\0`);
       const pointer = this.#exports.malloc!(name.length);
@@ -126,7 +136,7 @@ export class BuildSandbox extends Sandbox {
       const end = this.instance.memory.indexOf(0, start);
       return start === 0 ? "" : Buffer.from(this.instance.view(start, Math.max(0, end - start))).toString();
     };
-    const error = new CompileError(`top-level code threw ${text("name")}: ${text("message")}`);
+    const error = new CompileError(`${what}${text("name")}: ${text("message")}`);
     error.stack = `${error.message}\n${text("stack")}`;
     return error;
   }
