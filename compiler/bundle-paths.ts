@@ -16,6 +16,10 @@ export function shownPath(root: string, id: string): string {
   return packages >= 0 ? all.slice(packages + 1) : `outside/${inside.replace(/^(?:\.\.\/)+/, "")}`;
 }
 
+/** Whether a module's file lies in a folder. Both are real paths: the resolver follows links. */
+export const isInside = (folder: string, id: string) =>
+  resolve(folder, realFile(id)).startsWith(folder + sep);
+
 export const isInPackage = (path: string) => path.split(/[\\/]/).includes("node_modules");
 
 const MARK = "thimble~root~";

@@ -13,7 +13,7 @@ import {
   ownModuleId,
   virtualModule,
 } from "./bundle-modules.ts";
-import { isInPackage, moduleId, realFile, shownPath } from "./bundle-paths.ts";
+import { isInPackage, isInside, moduleId, realFile, shownPath } from "./bundle-paths.ts";
 import type { BundleReport } from "./bundle-report.ts";
 import { needsStripping, stripTypes } from "./strip-types.ts";
 import type { TypeScriptSettings } from "./tsconfig.ts";
@@ -24,13 +24,15 @@ export interface FunctionPluginOptions {
   entry: string;
   settings: TypeScriptSettings;
   report: BundleReport;
+  /** Whatever lies outside of `root` is as if it were not there. */
+  confined: boolean;
 }
 
 /**
  * Everything that is special about bundling a function: the registering entry, `thimble:db`, stand-ins for host modules, TypeScript
  * through swc, and the refusal of sources that would overflow the bundler's native stack. Errors go to the report, all of them, while the bundler goes on.
  */
-export function functionPlugin({ root, entry, settings, report }: FunctionPluginOptions): Plugin {
+export function functionPlugin({ root, entry, settings, report, confined }: FunctionPluginOptions): Plugin {
   const entryPath = join(root, entry);
   return {
     name: "thimble",
@@ -44,6 +46,7 @@ export function functionPlugin({ root, entry, settings, report }: FunctionPlugin
         kind,
         skipSelf: true,
       });
+      if (confined && resolved && !isInside(root, resolved.id)) return missing(written, importer, kind);
       if (resolved && !resolved.external && isAbsolute(resolved.id.replace(/^\0/, ""))) {
         return { ...resolved, id: moduleId(root, resolved.id) };
       }

@@ -13,11 +13,10 @@ import type { Bundle, Finding } from "./types.ts";
 export const MAX_BUNDLE_BYTES = 5 * 1024 * 1024;
 
 export interface BundleResult {
-  bundle: Bundle;
+  /** With warnings about host modules (`unsupported-module`) and packages that are not there (`missing-module`). */
+  bundle: Bundle & { warnings: Finding[] };
   /** The function's own files that the entry reaches, by path relative to its folder; those in no folder below it start with `outside/`. */
   files: Record<string, string>;
-  /** What works only as long as it is not used: host modules (`unsupported-module`) and packages that are not there (`missing-module`). */
-  warnings: Finding[];
 }
 
 /**
@@ -26,15 +25,24 @@ export interface BundleResult {
  * relative to `root` only.
  * @param root the function's folder
  * @param entry path of the entry file, relative to `root`
+ * @param options.confined nothing outside of `root` may be imported, packages included: for sources that came from elsewhere
  * @throws {CompileError} for syntax errors, imports that lead nowhere and bundles over {@link MAX_BUNDLE_BYTES}
  */
-export async function bundle(root: string, entry: string): Promise<BundleResult> {
+export async function bundle(
+  root: string,
+  entry: string,
+  { confined = false }: { confined?: boolean } = {},
+): Promise<BundleResult> {
   const folder = await realpath(root).catch((cause: unknown) => {
     throw new CompileError(`there is no folder "${root}"`, { cause });
   });
   const report = new BundleReport(folder);
   const settings = await readTypeScriptSettings(folder);
-  const chunk = await build(folder, report, functionPlugin({ root: folder, entry, settings, report }));
+  const chunk = await build(
+    folder,
+    report,
+    functionPlugin({ root: folder, entry, settings, report, confined }),
+  );
   if (report.errors.length > 0) throw report.toError();
   const code = withoutMapComment(chunk.code);
   const bytes = Buffer.byteLength(code);
@@ -42,9 +50,8 @@ export async function bundle(root: string, entry: string): Promise<BundleResult>
     throw new CompileError(`the bundle has ${bytes} bytes; ${MAX_BUNDLE_BYTES} is the limit`);
   }
   return {
-    bundle: { code, map: portableMap(folder, chunk) },
+    bundle: { code, map: portableMap(folder, chunk), warnings: report.warnings },
     files: report.sortedFiles(),
-    warnings: report.warnings,
   };
 }
 

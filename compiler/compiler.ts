@@ -5,11 +5,14 @@ import type { Engine } from "../runtime/engine.ts";
 import type { LogLine } from "../runtime/protocol.ts";
 import { analyze, analyzeBundle } from "./analyze/index.ts";
 import { decodeArtifact, encodeArtifact } from "./artifact.ts";
-import { bundle } from "./bundle.ts";
-import { AnalysisError } from "./errors.ts";
+import { bundle, MAX_BUNDLE_BYTES } from "./bundle.ts";
+import { AnalysisError, CompileError } from "./errors.ts";
 import { buildImage } from "./image.ts";
 import { checkSources } from "./sources.ts";
 import type { Analysis, Bundle, SourceFiles } from "./types.ts";
+
+/** Characters of a source map: decoding one takes many times its size. */
+const maxMapLength = 20 * 1024 * 1024;
 
 export interface BuildInput {
   sources: SourceFiles;
@@ -43,7 +46,14 @@ export class Compiler {
     const analysis = analyze(sources, { requireAnnotation });
     if (!analysis.passed) throw new AnalysisError(analysis);
     const bundled = given ?? (await bundleFiles(sources));
-    analysis.findings.push(...analyzeBundle(bundled, sources));
+    if (bundled.code.length > MAX_BUNDLE_BYTES || bundled.map.length > maxMapLength) {
+      throw new CompileError("the bundle or its source map is too large");
+    }
+    const warnings = (bundled.warnings ?? []).map((finding) => ({
+      ...finding,
+      severity: "warning" as const,
+    }));
+    analysis.findings.push(...analyzeBundle(bundled, sources), ...warnings);
     analysis.passed = !analysis.findings.some(({ severity }) => severity === "error");
     if (!analysis.passed) throw new AnalysisError(analysis);
     return this.#finish(sources, bundled, analysis);
@@ -77,7 +87,7 @@ async function bundleFiles({ files, entry }: SourceFiles): Promise<Bundle> {
       await mkdir(path.dirname(file), { recursive: true });
       await writeFile(file, text);
     }
-    return (await bundle(root, entry)).bundle;
+    return (await bundle(root, entry, { confined: true })).bundle;
   } finally {
     await rm(root, { recursive: true, force: true });
   }

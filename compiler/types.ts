@@ -48,4 +48,6 @@ export interface SourceFiles {
 export interface Bundle {
   code: string;
   map: string;
+  /** What the bundler warned about: imports that work only as long as they are not used. */
+  warnings?: Finding[] | undefined;
 }

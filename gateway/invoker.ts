@@ -48,8 +48,8 @@ export class Invoker {
         result = await this.#execute(live, program, request, requestId, scope);
         return result;
       } finally {
-        // what goes on in the background keeps the slot
-        if (result?.background) void result.background.then(release);
+        // what goes on after the answer keeps the slot
+        if (result?.background) void result.background.finally(release);
         else release();
       }
     } catch (thrown) {
@@ -108,7 +108,9 @@ export class Invoker {
     }
     const noted = result;
     if (result.background) {
-      void result.background.then((final) => this.#note(live, requestId, { ...noted, ...final }, end));
+      void result.background
+        .then((final) => this.#note(live, requestId, { ...noted, ...final }, end))
+        .catch((error) => this.#deps.log.error({ requestId, err: error }, "an execution could not be noted"));
     } else this.#note(live, requestId, result, end);
     return result;
   }

@@ -60,6 +60,9 @@ function closeServer(server: Server, graceMs: number): Promise<void> {
       resolve();
     });
     server.closeIdleConnections();
+    // Connections whose request is still under way end soon after its answer, instead of waiting for another request.
+    server.keepAliveTimeout = 1;
+    server.keepAliveTimeoutBuffer = 0;
   });
 }
 

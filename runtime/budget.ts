@@ -74,9 +74,15 @@ export class Budget {
     this.peakPages = Math.max(this.peakPages, this.#meters.pages.value);
   }
 
-  /** A host call's price; settled at the guest's next check. */
+  /** A host call's price. A guest that can't pay it is stopped at its next check. */
   charge(fuel: number): void {
-    this.#meters.fuel.value -= Math.min(fuel, 0x10_0000);
+    this.fuelUsed += fuel;
+    const { fuel: counter } = this.#meters;
+    if (this.limits.fuel === null || this.fuelUsed + this.#slice - counter.value <= this.limits.fuel) return;
+    if (counter.value < 0) return;
+    // ends the slice here: what was left of it has not been used
+    this.#slice -= counter.value + 1;
+    counter.value = -1;
   }
 
   stop(reason: StopReason): void {

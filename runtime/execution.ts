@@ -1,4 +1,12 @@
 import { randomFillSync } from "node:crypto";
+import {
+  GuestMessageError,
+  messageLimits,
+  readGuestError,
+  readLogLine,
+  readNumber,
+  readResponseHead,
+} from "./guest-message.ts";
 import { pageSize, type SavedState } from "./image.ts";
 import type { Instance } from "./instance.ts";
 import type {
@@ -11,7 +19,7 @@ import type {
 import { type Completion, Operations } from "./operations.ts";
 import type { InstancePool, Waiting } from "./pool.ts";
 import type { Program } from "./program.ts";
-import { Event, type GuestError, type LogLine, Op, type RequestHead, type ResponseHead } from "./protocol.ts";
+import { Event, type GuestError, type LogLine, Op, type RequestHead } from "./protocol.ts";
 import { type Failure, Sandbox } from "./sandbox.ts";
 import type { Scheduler } from "./scheduler.ts";
 import type { HostServices } from "./services.ts";
@@ -33,8 +41,6 @@ export interface RunOptions {
   signal?: AbortSignal;
 }
 
-const empty = new Uint8Array(0);
-const decoder = new TextDecoder();
 const seeds = new BigInt64Array(512);
 let seedsUsed = seeds.length;
 
@@ -59,8 +65,7 @@ export class Execution extends Sandbox implements Waiting {
   #events: { event: number; id: number; text: string; bytes: Uint8Array }[] = [];
   #outcome: Outcome | null = null;
   #pumping = false;
-  /** Going on after the response. */
-  #background = false;
+  #restored = false;
   #ended = false;
   #nowMs = 0;
   /** The sandbox's state while it waits without an instance. */
@@ -105,11 +110,10 @@ export class Execution extends Sandbox implements Waiting {
     const timer = setTimeout(onDeadline, limits.timeoutMs + 1);
     signal?.addEventListener("abort", onAbort);
 
-    this.instance.restore(this.#program.image);
-    this.instance.exports["bridge:seed0"].value = seed() as never;
-    this.instance.exports["bridge:seed1"].value = (seed() | 1n) as never;
-    if (signal?.aborted) onAbort();
-    else {
+    if (signal?.aborted) {
+      onAbort();
+      this.#scheduler.give();
+    } else {
       const head: RequestHead = {
         method: request.method,
         url: request.url,
@@ -127,7 +131,7 @@ export class Execution extends Sandbox implements Waiting {
     });
     const settled = await outcome;
     const result = { outcome: settled, metrics: this.metrics(), logs: [...this.#logs] };
-    if (!this.#background) return result;
+    if (this.#ended) return result;
     return { ...result, background: this.over.then(() => ({ metrics: this.metrics(), logs: this.#logs })) };
   }
 
@@ -149,20 +153,38 @@ export class Execution extends Sandbox implements Waiting {
   async #wake(): Promise<void> {
     this.#pumping = true;
     await this.#scheduler.take();
+    while (this.#evicted !== null && !this.#pool.hasRoom() && this.budget.stopReason === null) {
+      this.#scheduler.give();
+      await this.#pool.freed();
+      await this.#scheduler.take();
+    }
     await this.#pump();
   }
 
   evict(): Instance {
+    const began = performance.now();
     this.#evicted = this.instance.save(this.#program.image);
+    this.budget.cpuMs += performance.now() - began;
     return this.instance;
   }
 
+  /** Makes the instance hold what this execution is at: its image at first, what was saved after an eviction. */
   #resume(): void {
     this.#pool.wake(this);
-    if (this.#evicted === null) return;
-    this.move(this.#pool.acquire(this.#evicted.pages));
-    this.instance.restore(this.#program.image, this.#evicted);
-    this.#evicted = null;
+    if (this.budget.stopReason !== null || (this.#restored && this.#evicted === null)) return;
+    const began = performance.now();
+    const { image } = this.#program;
+    if (this.#evicted !== null) {
+      this.move(this.#pool.acquire(this.#evicted.pages));
+      this.instance.restore(image, this.#evicted);
+      this.#evicted = null;
+    } else {
+      this.instance.restore(image);
+      this.instance.exports["bridge:seed0"].value = seed() as never;
+      this.instance.exports["bridge:seed1"].value = (seed() | 1n) as never;
+      this.#restored = true;
+    }
+    this.budget.cpuMs += performance.now() - began;
   }
 
   /** Hands events to the guest, one at a time, until there are none or it is over. */
@@ -263,53 +285,60 @@ export class Execution extends Sandbox implements Waiting {
     this.instance.exports["bridge:finished"].value = 1 as never;
   }
 
+  /** @throws GuestMessageError, which ends the sandbox, for what the guest library does not send. */
   op(op: number, text: Uint8Array, bytes: Uint8Array): number {
     this.budget.charge(callFuel + ((text.length + bytes.length) >> 6));
     switch (op) {
       case Op.respond:
-        this.#respond(JSON.parse(decoder.decode(text)), bytes);
+        this.#respond(text, bytes);
         return 0;
       case Op.fail:
-        this.#fail(JSON.parse(decoder.decode(text)));
+        this.#fail(readGuestError(text));
         return 0;
       case Op.log:
-        this.#log(JSON.parse(decoder.decode(text)));
+        this.#log(readLogLine(text));
         return 0;
       case Op.random:
         this.random(bytes);
         return 0;
       case Op.cancel:
-        this.#operations.cancel(Number(decoder.decode(text)));
+        this.#operations.cancel(readNumber(text));
         return 0;
       case Op.done:
         this.#finish();
         return 0;
       case Op.now:
-        new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).setFloat64(0, this.#nowMs, true);
+        if (bytes.length !== 8) throw new GuestMessageError("number");
+        new DataView(bytes.buffer, bytes.byteOffset, 8).setFloat64(0, this.#nowMs, true);
         return 0;
       case Op.timer:
       case Op.fetch:
       case Op.query:
-        return this.#operations.start(op, decoder.decode(text), bytes.length === 0 ? empty : bytes.slice());
+        return this.#operations.start(op, text, bytes);
       default:
-        throw new Error(`unknown host call ${op}`);
+        throw new GuestMessageError("number");
     }
   }
 
-  #respond(head: ResponseHead, body: Uint8Array): void {
+  #respond(text: Uint8Array, body: Uint8Array): void {
+    // the first answer counts
+    if (this.#outcome !== null) return;
     const { responseLimitBytes } = this.#options.limits;
     if (body.length > responseLimitBytes) {
       this.#complete({ kind: "responseTooLarge", limitBytes: responseLimitBytes });
+    } else if (text.length > messageLimits.respond) {
+      const message = `the response's headers are larger than ${messageLimits.respond / 1024} KiB`;
+      this.#complete({ kind: "invalidResponse", message });
     } else {
-      const { status, statusText, headers } = head;
-      const response = { status, headers, body: body.slice(), ...(statusText ? { statusText } : {}) };
-      this.#complete({ kind: "completed", response });
+      const { more, ...head } = readResponseHead(text);
+      this.#complete({ kind: "completed", response: { ...head, body: body.slice() } });
+      if (more) return;
     }
-    this.#background = head.more === true;
-    if (!this.#background) this.#finish();
+    this.#finish();
   }
 
   #fail(error: GuestError): void {
+    if (this.#outcome !== null) return;
     if (error.code === "invalid_response")
       this.#complete({ kind: "invalidResponse", message: error.message });
     else if (error.name === engineStackOverflow.name && error.message === engineStackOverflow.message) {

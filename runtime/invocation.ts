@@ -61,8 +61,8 @@ export interface InvocationResult {
   /** What the function logged, bounded. */
   logs: LogLine[];
   /**
-   * Set when the function goes on after its response (`ctx.waitUntil`), within the same limits: resolves at the end with the final
-   * metrics and all logs.
+   * Set when something goes on after the outcome: what `ctx.waitUntil` holds, within the same limits, or a guest that was stopped
+   * while its stack was parked. Resolves when nothing is left, with the final metrics and all logs; never rejects.
    */
   background?: Promise<Pick<InvocationResult, "metrics" | "logs">>;
 }

@@ -1,8 +1,17 @@
+import { messageLimits, readFetchRequest, readNumber, readQueryRequest } from "./guest-message.ts";
 import { Event, type FetchRequest, type GuestError, Op, type QueryRequest, Refused } from "./protocol.ts";
 import { HostError, type HostServices } from "./services.ts";
 
 /** Operations under way at once, and of each kind in one invocation. */
-const limits = { pending: 1_000, timers: 100_000, fetches: 50, fetchesAtOnce: 6, queries: 1_000 } as const;
+const limits = {
+  pending: 1_000,
+  timers: 100_000,
+  fetches: 50,
+  fetchesAtOnce: 6,
+  queries: 1_000,
+  /** Bytes of request bodies that the host holds for one invocation. */
+  heldBytes: 32 * 1024 * 1024,
+} as const;
 /** Longest delay of a timer, ms: what fits a 32-bit integer. */
 const maxDelayMs = 0x7fff_ffff;
 
@@ -24,6 +33,7 @@ export class Operations {
   #nextId = 1;
   #started = { timers: 0, fetches: 0, queries: 0 };
   #fetching = 0;
+  #heldBytes = 0;
   #waitingFetches: (() => void)[] = [];
 
   constructor(services: HostServices, deliver: (completion: Completion) => void) {
@@ -41,18 +51,26 @@ export class Operations {
     return this.#started.timers + this.#started.fetches + this.#started.queries;
   }
 
-  /** Starts an operation: its number, or why not ({@link Refused}). */
-  start(op: number, text: string, bytes: Uint8Array): number {
+  /**
+   * Starts an operation: its number, or why not ({@link Refused}).
+   *
+   * @throws GuestMessageError for a message that the guest library does not send.
+   */
+  start(op: number, text: Uint8Array, bytes: Uint8Array): number {
     if (this.#pending.size >= limits.pending) return Refused.tooMany;
     switch (op) {
       case Op.timer:
-        return ++this.#started.timers > limits.timers ? Refused.tooMany : this.#timer(Number(text));
-      case Op.fetch:
-        return ++this.#started.fetches > limits.fetches
-          ? Refused.tooMany
-          : this.#fetch(JSON.parse(text), bytes);
+        return ++this.#started.timers > limits.timers ? Refused.tooMany : this.#timer(readNumber(text));
+      case Op.fetch: {
+        if (++this.#started.fetches > limits.fetches) return Refused.tooMany;
+        if (text.length > messageLimits.fetch) return Refused.tooLarge;
+        if (this.#heldBytes + bytes.length > limits.heldBytes) return Refused.tooLarge;
+        return this.#fetch(readFetchRequest(text), bytes.slice());
+      }
       default:
-        return ++this.#started.queries > limits.queries ? Refused.tooMany : this.#query(JSON.parse(text));
+        if (++this.#started.queries > limits.queries) return Refused.tooMany;
+        if (text.length > messageLimits.query) return Refused.tooLarge;
+        return this.#query(readQueryRequest(text));
     }
   }
 
@@ -81,6 +99,7 @@ export class Operations {
   }
 
   #fetch(request: FetchRequest, body: Uint8Array): number {
+    this.#heldBytes += body.length;
     return this.#run(async (signal) => {
       if (this.#fetching >= limits.fetchesAtOnce)
         await new Promise<void>((next) => this.#waitingFetches.push(next));
@@ -91,6 +110,7 @@ export class Operations {
         return { text: JSON.stringify(response.head), bytes: response.body };
       } finally {
         this.#fetching--;
+        this.#heldBytes -= body.length;
         this.#waitingFetches.shift()?.();
       }
     });

@@ -26,6 +26,7 @@ export class InstancePool {
   readonly #options: PoolOptions;
   #idle: Instance[] = [];
   #waiting = new Set<Waiting>();
+  #awaiting: (() => void)[] = [];
   #busy = 0;
 
   constructor(engine: Engine, options: PoolOptions) {
@@ -66,9 +67,20 @@ export class InstancePool {
     return this.#create();
   }
 
+  /** Whether {@link acquire} would find one. */
+  hasRoom(): boolean {
+    return this.#idle.length > 0 || this.#waiting.size > 0 || this.#busy < this.#options.maxInstances;
+  }
+
+  /** Resolves when an instance has been given back, or has come to be evictable. */
+  freed(): Promise<void> {
+    return new Promise((resolve) => this.#awaiting.push(resolve));
+  }
+
   /** The holder only waits from now on: it may be evicted. */
   wait(holder: Waiting): void {
     this.#waiting.add(holder);
+    this.#awaiting.shift()?.();
   }
 
   /** The holder goes on: it may not be evicted any more. */
@@ -82,6 +94,7 @@ export class InstancePool {
     this.#busy--;
     const reusable = !broken && instance.physicalPages <= pages + sparePages;
     if (reusable && this.#idle.length < this.#options.maxIdle) this.#idle.push(instance);
+    this.#awaiting.shift()?.();
   }
 
   stats(): { instances: number; busy: number; idle: number } {

@@ -43,6 +43,8 @@ export const Refused = {
   building: -1,
   /** Too many operations under way or in total for this invocation. */
   tooMany: -2,
+  /** The request is larger than the host takes. */
+  tooLarge: -3,
 } as const;
 
 /** Host → guest. */

@@ -64,7 +64,7 @@ export abstract class Sandbox implements Guest {
 
   async yielded(): Promise<number> {
     this.#scheduler.give();
-    await this.#scheduler.park(this.budget.cpuMs);
+    await this.#scheduler.park(this.budget.cpuMs, () => this.budget.stopReason !== null);
     await this.#scheduler.take();
     return this.budget.resumed();
   }

@@ -2,6 +2,8 @@
 interface Parked {
   /** CPU time it has had, ms: who has had least goes first. */
   cpuMs: number;
+  /** The guest is to end: it needs no turn, only to be told. */
+  stopped: () => boolean;
   resume: () => void;
 }
 
@@ -32,10 +34,10 @@ export class Scheduler {
     else this.#running = false;
   }
 
-  /** Resolves when the guest may go on. */
-  park(cpuMs: number): Promise<void> {
+  /** Resolves when the guest may go on, or has been stopped. */
+  park(cpuMs: number, stopped: () => boolean): Promise<void> {
     return new Promise((resume) => {
-      this.#parked.push({ cpuMs, resume });
+      this.#parked.push({ cpuMs, stopped, resume });
       this.#schedule();
     });
   }
@@ -45,13 +47,17 @@ export class Scheduler {
     this.#scheduled = true;
     setImmediate(() => {
       this.#scheduled = false;
-      let least = 0;
-      for (let i = 1; i < this.#parked.length; i++) {
-        if (this.#parked[i]!.cpuMs < this.#parked[least]!.cpuMs) least = i;
-      }
-      const [next] = this.#parked.splice(least, 1);
-      next?.resume();
+      // those that were stopped give their sandboxes back first, all of them
+      for (const guest of this.#parked.filter(({ stopped }) => stopped())) this.#resume(guest);
+      const [first, ...others] = this.#parked;
+      if (first)
+        this.#resume(others.reduce((least, guest) => (guest.cpuMs < least.cpuMs ? guest : least), first));
       this.#schedule();
     });
+  }
+
+  #resume(guest: Parked): void {
+    this.#parked.splice(this.#parked.indexOf(guest), 1);
+    guest.resume();
   }
 }

@@ -85,3 +85,34 @@ describe("a builder that takes too long", () => {
     await builder.close();
   });
 });
+
+describe("sources that came without a folder", () => {
+  test("can't import files of the machine that builds them", async () => {
+    const builder = new Builder();
+    const outside = new URL("../package.json", import.meta.url).pathname;
+    for (const specifier of [
+      outside,
+      `file://${outside}`,
+      `../..${outside}`,
+      `./../../../../..${outside}`,
+      "hono",
+    ]) {
+      const source = `import taken from ${JSON.stringify(specifier)}; ${annotated}export default () => taken;`;
+      await assert.rejects(builder.build(input(source)), (error: Error & { code: string }) => {
+        assert.equal(error.code, "compile_failed", error.message);
+        assert.doesNotMatch(JSON.stringify(error), /quickjs-wasi/);
+        return true;
+      });
+    }
+    await builder.close();
+  });
+
+  test("can't leave an image that each request would copy for long", async () => {
+    await assert.rejects(
+      compiler.build(
+        input(`globalThis.big = new Uint8Array(40e6).fill(7); ${annotated}export default () => 1;`),
+      ),
+      { code: "compile_failed", message: /16 MB is the limit/ },
+    );
+  });
+});

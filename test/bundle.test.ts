@@ -82,7 +82,7 @@ describe("bundle", () => {
       database: "function",
       mode: "production",
     });
-    assert.deepEqual(result.warnings, []);
+    assert.deepEqual(result.bundle.warnings, []);
     assert.doesNotMatch(result.bundle.code, /^\s*(?:import|export)\b/m);
   });
 
@@ -103,7 +103,7 @@ describe("bundle", () => {
 
   test("holds hono and zod", async () => {
     const result = await bundle(join(fixtures, "hono-app"), "index.ts");
-    assert.deepEqual(result.warnings, []);
+    assert.deepEqual(result.bundle.warnings, []);
     assert.deepEqual(Object.keys(result.files), ["index.ts"]);
     const app = (await register(result)).default as App;
     assert.equal(await (await app.fetch(new Request("http://a/"))).text(), "hello");
@@ -254,7 +254,7 @@ describe("host modules in a bundle", () => {
     assert.throws(tool.createServer, /^Error: node:http is not supported in a sandbox \(createServer\)$/);
     assert.equal(tool.optional, "function");
     assert.deepEqual(
-      result.warnings.map(({ rule, severity, file, line }) => `${severity} ${rule} ${file}:${line}`),
+      result.bundle.warnings.map(({ rule, severity, file, line }) => `${severity} ${rule} ${file}:${line}`),
       [2, 3, 4, 5, 6].map((line) => `warning unsupported-module node_modules/tool/tool.js:${line}`),
     );
   });
@@ -266,7 +266,7 @@ describe("host modules in a bundle", () => {
     });
     const result = await bundle(folder, "index.ts");
     assert.equal((await register(result)).default, "package");
-    assert.deepEqual(result.warnings, []);
+    assert.deepEqual(result.bundle.warnings, []);
   });
 
   test("process and Buffer are the sandbox's own", async () => {
@@ -278,7 +278,7 @@ describe("host modules in a bundle", () => {
     });
     const result = await bundle(folder, "index.ts");
     assert.deepEqual((await register(result)).default, [true, true, true, true]);
-    assert.deepEqual(result.warnings, []);
+    assert.deepEqual(result.bundle.warnings, []);
   });
 
   test("optional dependencies that are not installed throw when they are required", async () => {
@@ -290,7 +290,7 @@ describe("host modules in a bundle", () => {
     const result = await bundle(folder, "index.ts");
     assert.equal((await register(result)).default, "MODULE_NOT_FOUND");
     assert.deepEqual(
-      result.warnings.map(({ rule }) => rule),
+      result.bundle.warnings.map(({ rule }) => rule),
       ["missing-module"],
     );
   });

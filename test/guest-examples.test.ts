@@ -82,10 +82,10 @@ test("database-function inserts, lists, and answers a time-out", async () => {
   guest.reject(ask({ action: "slow" }), {
     name: "Error",
     message: "query timed out after 1000 ms",
-    code: "query_timeout",
+    code: "db_query_timeout",
   });
   assert.deepEqual(
     [guest.answer?.head.status, guest.json()],
-    [504, { error: "the query took too long", code: "query_timeout" }],
+    [504, { error: "the query took too long", code: "db_query_timeout" }],
   );
 });

@@ -18,8 +18,8 @@ export interface BuilderOptions {
 
 /**
  * A compiler in a process of its own. Parser and bundler are native code that is fed hostile input: a build may crash, hang
- * or eat memory, and costs nothing but itself. The process sees no environment variables, has no network and may start
- * nothing (Node's permission model); it starts with the first build and ends when it is idle.
+ * or eat memory, and costs nothing but itself. The process sees no environment variables, has no network, may start
+ * nothing and read little (Node's permission model, which native parsers are not bound by); it starts with the first build and ends when it is idle.
  */
 export class Builder {
   readonly #options: Required<BuilderOptions>;
@@ -77,16 +77,19 @@ export class Builder {
   }
 
   #start(): ChildProcess {
-    const permissions = ["--permission", "--allow-fs-read=*", "--allow-addons"];
-    const writable = [tmpdir(), fileURLToPath(new URL("../../node_modules/.cache", import.meta.url))];
+    const project = (name: string) => fileURLToPath(new URL(`../../${name}`, import.meta.url));
+    const readable = ["compiler/*", "runtime/*", "node_modules/*", "package.json"].map(project);
+    const writable = [project("node_modules/.cache/*"), `${tmpdir()}/*`];
     const child = fork(script, {
       execArgv: [
-        ...permissions,
-        ...writable.map((folder) => `--allow-fs-write=${folder}/*`),
+        "--permission",
+        "--allow-addons",
+        ...[...readable, ...writable].map((path) => `--allow-fs-read=${path}`),
+        ...writable.map((path) => `--allow-fs-write=${path}`),
         "--no-warnings",
         `--max-old-space-size=${this.#options.heapMb}`,
       ],
-      env: { PATH: process.env.PATH, NODE_ENV: process.env.NODE_ENV },
+      env: { PATH: process.env.PATH, NODE_ENV: process.env.NODE_ENV, TMPDIR: tmpdir() },
       serialization: "advanced",
       stdio: ["ignore", "ignore", "inherit", "ipc"],
     });

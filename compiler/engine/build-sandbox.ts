@@ -1,4 +1,5 @@
 import type { BudgetLimits } from "../../runtime/budget.ts";
+import { readLogLine } from "../../runtime/guest-message.ts";
 import { type Image, pageSize } from "../../runtime/image.ts";
 import type { Instance } from "../../runtime/instance.ts";
 import type { LogLine } from "../../runtime/protocol.ts";
@@ -9,6 +10,8 @@ import { CompileError } from "../errors.ts";
 
 /** Bounds of the code that runs while an image is built: top-level code of the function and its packages. */
 const buildLimits: BudgetLimits = { timeoutMs: 5_000, memoryLimitBytes: 128 * 1024 * 1024, fuel: null };
+
+const maxLogLines = 100;
 
 /** What a request may allocate before the engine collects garbage for the first time, bytes. */
 const gcHeadroomBytes = 4 * 1024 * 1024;
@@ -149,7 +152,7 @@ export class BuildSandbox extends Sandbox {
   }
 
   op(op: number, text: Uint8Array): number {
-    if (op === Op.log) this.logs.push(JSON.parse(Buffer.from(text).toString()));
+    if (op === Op.log && this.logs.length < maxLogLines) this.logs.push(readLogLine(text));
     return op === Op.log || op === Op.now ? 0 : Refused.building;
   }
 

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, unlink, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { Engine } from "../../runtime/engine.ts";
@@ -32,10 +32,14 @@ export async function loadEngine(cacheDir = path.join(root, "node_modules/.cache
   return Engine.compile(bytes);
 }
 
-/** Writes beside the file first: another process must never read half of it. */
+/** Writes beside the file first, since another process must never read half of it, and removes those of earlier versions. */
 async function store(file: string, bytes: Uint8Array): Promise<void> {
   await mkdir(path.dirname(file), { recursive: true });
   const temporary = `${file}.${process.pid}`;
   await writeFile(temporary, bytes);
   await rename(temporary, file);
+  for (const name of await readdir(path.dirname(file))) {
+    const old = path.join(path.dirname(file), name);
+    if (name.startsWith("engine-") && name.endsWith(".wasm") && old !== file) await unlink(old);
+  }
 }

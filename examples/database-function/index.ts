@@ -51,7 +51,7 @@ export async function handler(body: Input | undefined): Promise<unknown> {
     if (error instanceof InputError) return Response.json({ error: error.message }, { status: 400 });
     const { code, message } = error as Error & { code?: string };
     console.error("query failed", error);
-    if (code === "query_timeout")
+    if (code === "db_query_timeout")
       return Response.json({ error: "the query took too long", code }, { status: 504 });
     return Response.json({ error: message, code }, { status: 500 });
   }

@@ -1,4 +1,4 @@
-import type { Analysis, FunctionConfig } from "../../compiler/types.ts";
+import type { Analysis, Bundle, FunctionConfig } from "../../compiler/types.ts";
 import { codeOf, PlatformError } from "../errors.ts";
 import type { FunctionLogs } from "../function-logs.ts";
 import { checkFunctionName } from "../function-name.ts";
@@ -22,7 +22,7 @@ export interface DeployRequest {
   files: Record<string, string>;
   entry?: string | undefined;
   config?: FunctionConfig | undefined;
-  bundle?: { code: string; map: string } | undefined;
+  bundle?: Bundle | undefined;
   allowUnannotated?: boolean | undefined;
 }
 

@@ -20,12 +20,31 @@ const configSchema = z
   })
   .partial();
 
+const line = z.string().max(2_000);
+
+const findingSchema = z.strictObject({
+  rule: line,
+  severity: z.enum(["error", "warning"]),
+  message: line,
+  hint: line,
+  file: line,
+  line: count,
+  column: count,
+  sourceLine: line,
+});
+
 export const deploySchema = z.strictObject({
   name: z.string(),
   files: z.record(z.string(), z.string()),
   entry: z.string().optional(),
   config: configSchema.optional(),
-  bundle: z.strictObject({ code: z.string(), map: z.string() }).optional(),
+  bundle: z
+    .strictObject({
+      code: z.string(),
+      map: z.string(),
+      warnings: z.array(findingSchema).max(1_000).optional(),
+    })
+    .optional(),
   /** A missing `@function` is a warning for this deployment. */
   allowUnannotated: z.boolean().optional(),
 });

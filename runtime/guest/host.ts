@@ -41,8 +41,10 @@ export function start(
     return id;
   }
   if (id === Refused.building) throw buildTimeError(what);
-  const error = new Error(`${what} was refused: too many operations in this invocation.`);
-  throw Object.assign(error, { code: "too_many_operations" });
+  const tooLarge = id === Refused.tooLarge;
+  const reason = tooLarge ? "it is too large" : "too many operations in this invocation";
+  const error = new Error(`${what} was refused: ${reason}.`);
+  throw Object.assign(error, { code: tooLarge ? "too_large" : "too_many_operations" });
 }
 
 export function cancel(id: number): void {

@@ -94,16 +94,19 @@ function describe(reason: unknown): GuestError {
     if (!(reason instanceof Error)) return { name: "Error", message: `Thrown value: ${inspect(reason)}` };
     const { code } = reason as { code?: unknown };
     const error: GuestError = {
-      name: `${reason.name}`,
-      message: `${reason.message}`,
-      stack: stackWithCauses(reason),
+      name: clip(`${reason.name}`, 256),
+      message: clip(`${reason.message}`, 8_192),
+      stack: clip(stackWithCauses(reason), 16_384),
     };
-    if (typeof code === "string") error.code = code;
+    if (typeof code === "string") error.code = clip(code, 256);
     return error;
   } catch {
     return { name: "Error", message: "The function threw a value that cannot be read" };
   }
 }
+
+const clip = (text: string, length: number): string =>
+  text.length > length ? `${text.slice(0, length)}…` : text;
 
 function stackWithCauses(error: Error): string {
   let stack = stackOf(error);

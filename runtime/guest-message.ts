@@ -1,0 +1,126 @@
+import type {
+  FetchRequest,
+  GuestError,
+  HeaderList,
+  LogLine,
+  QueryParam,
+  QueryRequest,
+  ResponseHead,
+} from "./protocol.ts";
+
+/** Longest JSON of each message, bytes: the host parses it on the thread that serves requests. */
+export const messageLimits = {
+  respond: 64 * 1024,
+  fail: 128 * 1024,
+  log: 128 * 1024,
+  fetch: 64 * 1024,
+  query: 1024 * 1024,
+  number: 32,
+} as const;
+
+/**
+ * A guest sent something that its library never sends: too long, no JSON, or of another shape. The guest library runs in the sandbox and
+ * may be in the hands of the function, so that every field of every message is checked here, before anyone uses it.
+ */
+export class GuestMessageError extends Error {
+  readonly code = "guest_message_invalid";
+  constructor(kind: string) {
+    super(`the sandbox sent a malformed message (${kind})`);
+    this.name = "GuestMessageError";
+  }
+}
+
+type Kind = keyof typeof messageLimits;
+
+const decoder = new TextDecoder();
+
+function parse(kind: Kind, text: Uint8Array): unknown {
+  if (text.length > messageLimits[kind]) throw new GuestMessageError(kind);
+  try {
+    return JSON.parse(decoder.decode(text));
+  } catch {
+    throw new GuestMessageError(kind);
+  }
+}
+
+type Fields = Record<string, unknown>;
+
+function object(kind: Kind, value: unknown): Fields {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) throw new GuestMessageError(kind);
+  return value as Fields;
+}
+
+function string(kind: Kind, value: unknown): string {
+  if (typeof value !== "string") throw new GuestMessageError(kind);
+  return value;
+}
+
+const optionalString = (kind: Kind, value: unknown): string | undefined =>
+  value === undefined || value === null ? undefined : string(kind, value);
+
+function headerList(kind: Kind, value: unknown): HeaderList {
+  if (!Array.isArray(value)) throw new GuestMessageError(kind);
+  for (const pair of value) {
+    if (
+      !Array.isArray(pair) ||
+      pair.length !== 2 ||
+      typeof pair[0] !== "string" ||
+      typeof pair[1] !== "string"
+    ) {
+      throw new GuestMessageError(kind);
+    }
+  }
+  return value;
+}
+
+export function readResponseHead(text: Uint8Array): ResponseHead {
+  const { status, statusText, headers, more } = object("respond", parse("respond", text));
+  if (typeof status !== "number") throw new GuestMessageError("respond");
+  const head = { status, headers: headerList("respond", headers), more: more === true };
+  return statusText ? { ...head, statusText: string("respond", statusText) } : head;
+}
+
+export function readGuestError(text: Uint8Array): GuestError {
+  const { name, message, stack, code } = object("fail", parse("fail", text));
+  const error: GuestError = { name: string("fail", name), message: string("fail", message) };
+  const shownStack = optionalString("fail", stack);
+  if (shownStack !== undefined) error.stack = shownStack;
+  const shownCode = optionalString("fail", code);
+  if (shownCode !== undefined) error.code = shownCode;
+  return error;
+}
+
+const levels = new Set(["debug", "info", "warn", "error"]);
+
+export function readLogLine(text: Uint8Array): LogLine {
+  const { level, message } = object("log", parse("log", text));
+  if (!levels.has(level as string)) throw new GuestMessageError("log");
+  return { level: level as LogLine["level"], message: string("log", message) };
+}
+
+const redirects = new Set(["follow", "manual", "error"]);
+
+export function readFetchRequest(text: Uint8Array): FetchRequest {
+  const { method, url, headers, redirect, hasBody } = object("fetch", parse("fetch", text));
+  if (!redirects.has(redirect as string)) throw new GuestMessageError("fetch");
+  return {
+    method: string("fetch", method),
+    url: string("fetch", url),
+    headers: headerList("fetch", headers),
+    redirect: redirect as FetchRequest["redirect"],
+    hasBody: hasBody === true,
+  };
+}
+
+/** The parameters are checked where they are encoded for the database. */
+export function readQueryRequest(text: Uint8Array): QueryRequest {
+  const { text: statement, params } = object("query", parse("query", text));
+  if (!Array.isArray(params)) throw new GuestMessageError("query");
+  return { text: string("query", statement), params: params as QueryParam[] };
+}
+
+/** A decimal number: an operation's, or a delay. */
+export function readNumber(text: Uint8Array): number {
+  if (text.length > messageLimits.number) throw new GuestMessageError("number");
+  return Number(decoder.decode(text));
+}

@@ -1,0 +1,114 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { sandboxes, text } from "./support/sandbox.ts";
+
+/**
+ * The guest library runs in the sandbox: a function can get hold of its native `host` function and say anything to the host.
+ * This is one way: the engine hands stack frames' functions to `Error.prepareStackTrace`, and `crypto.getRandomValues` calls the host
+ * with what it takes for bytes.
+ */
+const capture = `
+  function captureHost() {
+    let found;
+    const prepare = Error.prepareStackTrace;
+    const { Uint8Array: real, ArrayBuffer: buffers } = globalThis;
+    const { isView } = buffers;
+    Error.prepareStackTrace = (error, sites) => {
+      for (const site of sites) {
+        const candidate = site.getFunction?.();
+        if (typeof candidate === "function" && candidate.length === 3) found = candidate;
+      }
+      return "";
+    };
+    globalThis.Uint8Array = function () { return {} };
+    buffers.isView = () => true;
+    try { crypto.getRandomValues(new real(8)) } catch (error) { String(error.stack) }
+    globalThis.Uint8Array = real;
+    buffers.isView = isView;
+    Error.prepareStackTrace = prepare;
+    return found;
+  }`;
+
+const { program, run, runtime } = sandboxes();
+
+const attack = async (body: string) => {
+  const source = `// @ts-nocheck\n${capture}
+    export default async (request) => {
+      if (request.url.endsWith("/ok")) return "fine";
+      const host = captureHost();
+      if (!host) return "no host function";
+      ${body}
+    };`;
+  const guest = await program(source);
+  const result = await run(guest, { timeoutMs: 1_000 });
+  await result.background;
+  assert.equal(text(await run(guest, { request: { url: "http://localhost/ok" } })), "fine");
+  assert.equal(runtime.stats().busy, 0);
+  return result;
+};
+
+describe("messages that the guest library never sends", () => {
+  const malformed: Record<string, string> = {
+    "an unknown call": "host(99)",
+    "a response that is no JSON": "host(1, '{')",
+    "a response without headers": `host(1, '{"status":200}')`,
+    "headers that are no pairs": `host(1, '{"status":200,"headers":[["a"]]}')`,
+    "header values that are arrays": `host(1, '{"status":200,"headers":[["a",["b"]]]}')`,
+    "a status that is no number": `host(1, '{"status":{},"headers":[]}')`,
+    "an error whose name is an object": `host(2, '{"name":{"toString":1},"message":"m"}')`,
+    "an error whose stack is a number": `host(2, '{"name":"E","message":"m","stack":5}')`,
+    "a log line whose message is an object": `host(3, '{"level":"info","message":{"length":0}}')`,
+    "a log level that there is not": `host(3, '{"level":"fatal","message":"m"}')`,
+    "30 MB of JSON in a log line": "host(3, '[' + '{},'.repeat(1e7) + '0]')",
+    "a fetch of nothing": "host(6, '{}')",
+    "a query without parameters": `host(7, '{"text":"select 1"}')`,
+    "a timer of a megabyte": "host(5, '9'.repeat(1e6))",
+    "a clock without room": "host(10, '', new Uint8Array(1))",
+  };
+  for (const [name, call] of Object.entries(malformed)) {
+    test(`${name} ends the sandbox`, async () => {
+      const { outcome, metrics } = await attack(`${call}; return "went on"`);
+      assert.equal(outcome.kind, "trapped", JSON.stringify(outcome));
+      assert.ok(metrics.wallMs < 1_000);
+    });
+  }
+
+  test("the first answer counts: what follows an error or a response changes nothing", async () => {
+    const failed = await attack(
+      `host(2, '{"name":"E","message":"m"}'); host(1, '{"status":200,"headers":[],"more":true}'); return new Promise(() => {})`,
+    );
+    assert.equal(failed.outcome.kind, "threw");
+    const answered = await attack(
+      `host(1, '{"status":201,"headers":[]}'); host(1, '{"status":500,"headers":[]}'); host(2, '{"name":"E","message":"m"}'); return 1`,
+    );
+    assert.ok(answered.outcome.kind === "completed" && answered.outcome.response.status === 201);
+  });
+
+  test("bodies of requests that wait are held up to a bound", async () => {
+    const { outcome } = await attack(`
+      const head = '{"method":"POST","url":"http://x/","headers":[],"redirect":"follow","hasBody":true}';
+      const body = new Uint8Array(9e6);
+      const answers = [];
+      for (let i = 0; i < 10; i++) answers.push(host(6, head, body) > 0);
+      return answers.filter(Boolean).length`);
+    assert.ok(outcome.kind === "completed");
+    assert.equal(Buffer.from(outcome.response.body).toString(), "3");
+  });
+
+  test("errors that inherit a toJSON, or are very long, are reported within bounds", async () => {
+    const guest = await program(`export default () => { throw new Error("x".repeat(20_000_000)) };`);
+    const { outcome } = await run(guest);
+    assert.ok(outcome.kind === "threw" && outcome.error.message.length < 10_000);
+    const inherited = await program(
+      `export default () => { (Object.prototype as any).toJSON = () => ({ name: "E", message: "m", stack: 5 }); throw new Error("no") };`,
+    );
+    assert.equal((await run(inherited)).outcome.kind, "trapped");
+  });
+
+  test("headers beyond what the host takes are an invalid response", async () => {
+    const guest = await program(
+      `export default () => new Response("x", { headers: { "x-long": "y".repeat(100_000) } });`,
+    );
+    assert.equal((await run(guest)).outcome.kind, "invalidResponse");
+  });
+});
