@@ -243,7 +243,9 @@ describe("database-function", () => {
   test("works on the embedded database", async () => {
     await assertWorks(embedded);
     const { pool } = await embedded.stats();
-    assert.deepEqual([pool.initialized, pool.maxConnections, pool.inUseConnections], [true, 1, 0]);
+    assert.deepEqual([pool.initialized, pool.maxConnections], [true, 1]);
+    // it is reset after the answer has gone out
+    await until(async () => (await embedded.stats()).pool.inUseConnections === 0);
   });
 
   test("works on a Postgres server", () => assertWorks(system));
