@@ -1,17 +1,20 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 
 const folder = fileURLToPath(new URL(".", import.meta.url));
 
-function startNode(args: string[], env: Record<string, string>) {
-  return spawn(process.execPath, args, {
+/** `stderr`: an open file, or this process's own. */
+function startNode(args: string[], env: Record<string, string>, stderr: number | "inherit" = "inherit") {
+  const child = spawn(process.execPath, args, {
     cwd: folder,
     env: { ...process.env, ...env },
-    stdio: ["ignore", "pipe", "inherit"],
+    stdio: ["ignore", "pipe", stderr],
   });
+  return child as typeof child & { stdout: Readable };
 }
 
 /** Runs a Node process in this folder to its end: its standard output. Throws when it fails. */
@@ -33,8 +36,12 @@ export class Server<Ready> implements AsyncDisposable {
   }
 
   /** Starts it, and waits for the first line that it prints, which is JSON. */
-  static async start<Ready>(args: string[], env: Record<string, string> = {}): Promise<Server<Ready>> {
-    const child = startNode(args, env);
+  static async start<Ready>(
+    args: string[],
+    env: Record<string, string> = {},
+    stderr: number | "inherit" = "inherit",
+  ): Promise<Server<Ready>> {
+    const child = startNode(args, env, stderr);
     for await (const line of createInterface(child.stdout)) {
       child.stdout.resume();
       return new Server(child, JSON.parse(line) as Ready);

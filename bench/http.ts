@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, open, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
@@ -19,12 +19,12 @@ const example = fileURLToPath(new URL("../examples/simple-function", import.meta
 /** Requests a second of a whole server, beside a server that does the same without a sandbox. */
 export async function run(): Promise<Table> {
   await using bare = await Server.start<{ url: string }>(["http-bare.ts"]);
-  await using quiet = await ThimbleServer.start({ LOG_LEVEL: "warn" });
-  await using logging = await ThimbleServer.start({});
+  await using thimble = await ThimbleServer.start({});
+  await using logging = await ThimbleServer.start({ LOG_LEVEL: "debug" });
   const servers = [
     { name: "bare Hono on @hono/node-server", url: bare.ready.url },
-    { name: "Thimble, LOG_LEVEL=warn", url: quiet.url },
-    { name: "Thimble, a log line for each request (default)", url: logging.url },
+    { name: "Thimble", url: thimble.url },
+    { name: "Thimble, LOG_LEVEL=debug: a log line for each request", url: logging.url },
   ];
   for (const { name, url } of servers) {
     const headers = { "content-type": "application/json" };
@@ -88,8 +88,14 @@ class ThimbleServer implements AsyncDisposable {
       FUNCTION_MAX_CONCURRENT: String(connections),
       ...settings,
     };
-    const server = await Server.start<{ edgeUrl: string; adminUrl: string }>([cli, "serve", "--json"], env);
+    await using log = await open(path.join(dataDir, "server.log"), "w");
+    const server = await Server.start<{ edgeUrl: string; adminUrl: string }>(
+      [cli, "serve", "--json"],
+      env,
+      log.fd,
+    );
     const { edgeUrl, adminUrl } = server.ready;
+    if (!edgeUrl) throw new Error(`the server did not start: ${JSON.stringify(server.ready)}`);
     await runNode([cli, "deploy", "hello", example], { ...env, ADMIN_PORT: new URL(adminUrl).port });
     return new ThimbleServer(`${edgeUrl}/f/hello`, server, dataDir);
   }

@@ -1,4 +1,4 @@
-import { availableParallelism, cpus } from "node:os";
+import { availableParallelism, cpus, loadavg } from "node:os";
 import { parseArgs } from "node:util";
 import { runNode } from "./child.ts";
 import { installDependencies } from "./install.ts";
@@ -37,8 +37,10 @@ if (!values.json) {
 const tables: Table[] = [];
 for (const topic of positionals.length > 0 ? positionals : topics) {
   if (!values.json) console.error(`\nmeasuring ${topic} …`);
+  const load = loadavg()[0]!;
   const output = await runNode(["--expose-gc", "run-topic.ts", topic]);
   const table: Table = JSON.parse(output);
+  table.notes.push(`Load of the machine before: ${load.toFixed(1)} (idle would be 0).`);
   tables.push(table);
   if (!values.json) console.log(formatTable(table));
 }

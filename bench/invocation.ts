@@ -74,12 +74,20 @@ async function isolatedVm(): Promise<Contender[]> {
     const isolate = new VmIsolate(echoScript);
     return [
       {
-        name: "isolated-vm, new context for each request in one isolate",
+        name: "isolated-vm, new context for each request, blocking this thread",
         answer: () => isolate.runInNewContext(echoInput),
       },
       {
-        name: "isolated-vm, one context for all requests (no isolation between them)",
+        name: "isolated-vm, new context for each request, on another thread",
+        answer: () => isolate.runInNewContextAsync(echoInput),
+      },
+      {
+        name: "isolated-vm, one context for all (no isolation), blocking this thread",
         answer: () => isolate.runInSharedContext(echoInput),
+      },
+      {
+        name: "isolated-vm, one context for all (no isolation), on another thread",
+        answer: () => isolate.runInSharedContextAsync(echoInput),
       },
     ];
   } catch (error) {
