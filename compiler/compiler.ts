@@ -84,8 +84,12 @@ async function bundleFiles({ files, entry }: SourceFiles): Promise<Bundle> {
   try {
     for (const [name, text] of Object.entries(files)) {
       const file = path.join(root, name);
-      await mkdir(path.dirname(file), { recursive: true });
-      await writeFile(file, text);
+      try {
+        await mkdir(path.dirname(file), { recursive: true });
+        await writeFile(file, text);
+      } catch (cause) {
+        throw new CompileError(`"${name}" can't be a file beside the others`, { cause });
+      }
     }
     return (await bundle(root, entry, { confined: true })).bundle;
   } finally {

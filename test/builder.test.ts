@@ -107,6 +107,13 @@ describe("sources that came without a folder", () => {
     await builder.close();
   });
 
+  test("whose paths contradict each other are refused", async () => {
+    const files = { "index.ts": `${annotated}export default () => 1;`, a: "1", "a/b.ts": "1" };
+    await assert.rejects(compiler.build({ sources: { entry: "index.ts", files }, requireAnnotation: true }), {
+      code: "compile_failed",
+    });
+  });
+
   test("can't leave an image that each request would copy for long", async () => {
     await assert.rejects(
       compiler.build(
