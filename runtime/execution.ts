@@ -122,7 +122,7 @@ export class Execution extends Sandbox implements Waiting {
         context,
       };
       this.#events.push({ event: Event.request, id: 0, text: JSON.stringify(head), bytes: request.body });
-      this.#pump();
+      void this.#pump();
     }
 
     void this.over.then(() => {

@@ -224,7 +224,9 @@ export default async (request: Request) => ({
   });
 
   const oldNode = "/usr/bin/node";
-  test("starts with an older Node, by the project's own", { skip: !existsSync(oldNode) }, async () => {
+  test("starts with an older Node, by the project's own", {
+    skip: existsSync(oldNode) ? false : `no older Node at ${oldNode}`,
+  }, async () => {
     const child = spawn(oldNode, [launcher, "--version"], { cwd, env, stdio: ["ignore", "pipe", "inherit"] });
     const [stdout, [code]] = await Promise.all([text(child.stdout), once(child, "exit")]);
     assert.deepEqual([code, /^\d+\.\d+\.\d+\n$/.test(stdout)], [0, true]);
