@@ -28,23 +28,18 @@ export interface SavedState {
 
 /** Sizes at which memory is compared: each only where the one before found a difference. */
 const comparedSizes = [pageSize, 4096, 512] as const;
-const zeros = new Uint8Array(pageSize);
+const zeros = Buffer.alloc(pageSize);
 
 /** Copies of the blocks of `memory` that differ from the image. */
 export function changedBlocks(memory: Uint8Array, image: Image): Segment[] {
   const imageEnd = image.start + image.bytes.length;
+  const now = asBuffer(memory);
+  const before = asBuffer(image.bytes);
   const same = (from: number, to: number): boolean => {
-    if (from >= imageEnd || to <= image.start) {
-      return Buffer.compare(memory.subarray(from, to), zeros.subarray(0, to - from)) === 0;
-    }
+    if (from >= imageEnd || to <= image.start) return now.compare(zeros, 0, to - from, from, to) === 0;
     if (from < image.start) return same(from, image.start) && same(image.start, to);
     if (to > imageEnd) return same(from, imageEnd) && same(imageEnd, to);
-    return (
-      Buffer.compare(
-        memory.subarray(from, to),
-        image.bytes.subarray(from - image.start, to - image.start),
-      ) === 0
-    );
+    return now.compare(before, from - image.start, to - image.start, from, to) === 0;
   };
   const ranges: { from: number; to: number }[] = [];
   const search = (from: number, to: number, level: number): void => {
@@ -69,6 +64,10 @@ export function changedBlocks(memory: Uint8Array, image: Image): Segment[] {
     return { address: from, bytes };
   });
 }
+
+/** The same bytes as a Buffer, whose comparison takes ranges and so needs no view for each. */
+const asBuffer = ({ buffer, byteOffset, byteLength }: Uint8Array): Buffer =>
+  Buffer.from(buffer, byteOffset, byteLength);
 
 /** Equal bytes between two runs that cost more as a segment of their own than as part of one. */
 const mergeGap = 16;
