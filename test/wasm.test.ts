@@ -241,6 +241,52 @@ describe("metering", () => {
     }
   });
 
+  test("large bulk operations run in chunks between which the host is asked, and do what the instructions do", () => {
+    const bulk = (operation: number[]) => {
+      const module = moduleOf([
+        { params: 3, results: 0, code: new Assembler().get(0).get(1).get(2).raw(operation).end() },
+      ]);
+      module.memories = [{ min: 64 }];
+      return module;
+    };
+    const run = (bytes: Uint8Array<ArrayBuffer>, args: number[]) => {
+      let asked = 0;
+      const imports = {
+        [meterModule]: {
+          slice: () => {
+            asked++;
+            return SliceAnswer.go;
+          },
+          yield: () => 0,
+          grow: () => GrowAnswer.trap,
+        },
+      };
+      const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes), imports);
+      const fuel = exports[MeterExport.fuel] as WebAssembly.Global<"i32"> | undefined;
+      if (fuel) fuel.value = 1_000_000;
+      const memory = Buffer.from((exports.memory as WebAssembly.Memory).buffer);
+      for (let at = 0; at < memory.length; at += 4) memory.writeUInt32LE(Math.imul(at, 2654435761) >>> 0, at);
+      (exports.f0 as (...args: number[]) => void)(...args);
+      return { memory, asked };
+    };
+    const copy = bulk([0xfc, 0x0a, 0x00, 0x00]);
+    const fill = bulk([0xfc, 0x0b, 0x00]);
+    const cases: [Module, number[]][] = [
+      [fill, [3, 0xab, 1_000_001]],
+      [fill, [0, 1, 100]],
+      [copy, [5, 100_000, 2_000_003]],
+      [copy, [100_000, 5, 2_000_003]],
+      [copy, [7, 7, 1_000_000]],
+      [copy, [2_500_000, 0, 1_500_000]],
+    ];
+    for (const [module, args] of cases) {
+      const plain = run(writeModule(module), args);
+      const metered = run(writeModule(meter(module)), args);
+      assert.equal(Buffer.compare(metered.memory, plain.memory), 0, args.join());
+      assert.equal(metered.asked, Math.ceil(args[2]! / (256 * 1024)) - 1, args.join());
+    }
+  });
+
   test("memory.grow goes through the host, and memory.size tells what it allowed", () => {
     const grow = moduleOf([
       { params: 1, results: 1, code: new Assembler().get(0).raw([0x40, 0x00]).end() },

@@ -1,4 +1,5 @@
 import { Assembler } from "./assembler.ts";
+import { bulkChunkBytes, chunkedCopy, chunkedFill } from "./bulk.ts";
 import { cutCycles } from "./call-graph.ts";
 import { WasmError } from "./errors.ts";
 import { InstructionReader, Opcode } from "./instructions.ts";
@@ -51,7 +52,7 @@ const bulkBytesPerFuelLog2 = 7;
  * Adds interruption and accounting to a module. Every cycle of its control flow and of its call graph passes a check:
  * loop headers have one; so has each function whose address is taken (any indirect call may reach it); and the cycles that are
  * left run over direct calls, of which {@link cutCycles} picks a set of functions that cuts all of them.
- * A check takes one unit of fuel; bulk operations take one for each 128 bytes before they run.
+ * A check takes one unit of fuel; bulk operations take one for each 128 bytes before they run, and large ones run in chunks.
  *
  * `memory.grow` and `memory.size` go to a size that the host bounds: {@link MeterExport.pages}. Mutable globals are
  * exported, so that a pooled instance can be set back to an image.
@@ -67,6 +68,7 @@ export function meter(module: Module): Module {
   const mapFunction = (index: number): number => (index < importedFunctions ? index : index + shift);
   const answer = typeIndex(out, { params: [], results: [i32] });
   const growType = typeIndex(out, { params: [i32], results: [i32] });
+  const bulkType = typeIndex(out, { params: [i32, i32, i32], results: [] });
   const slice = importedFunctions;
   const yieldImport = importedFunctions + 1;
   const growImport = importedFunctions + 2;
@@ -77,6 +79,8 @@ export function meter(module: Module): Module {
     { module: meterModule, name: "grow", kind: "function", type: growType },
   ];
 
+  const imported = module.imports.find((entry) => entry.kind === "memory");
+  const memory = module.memories[0] ?? (imported?.kind === "memory" ? imported.memory : undefined);
   const fuel = importedGlobals + module.globals.length;
   const pages = fuel + 1;
   const global = (value: number): Global => ({
@@ -84,10 +88,12 @@ export function meter(module: Module): Module {
     mutable: true,
     init: new Assembler().i32(value).end().finish(),
   });
-  out.globals = [...module.globals, global(0), global(module.memories[0]?.min ?? 0)];
+  out.globals = [...module.globals, global(0), global(memory?.min ?? 0)];
 
   const sliceEnd = importedFunctions + shift + module.functions.length;
   const grow = sliceEnd + 1;
+  const fillLarge = sliceEnd + 2;
+  const copyLarge = sliceEnd + 3;
   const checked = functionsToCheck(module, importedFunctions);
   const settle = new Assembler().globalGet(fuel).i32(0).op(Opcode.i32LtS).if().call(sliceEnd).end().finish();
   const check = new Assembler().globalGet(fuel).i32(1).op(Opcode.i32Sub).globalSet(fuel).raw(settle).finish();
@@ -108,7 +114,9 @@ export function meter(module: Module): Module {
           usesSize = true;
           code.tee(size).globalGet(fuel).get(size).i32(bulkBytesPerFuelLog2);
           code.op(Opcode.i32ShrU, Opcode.i32Sub).globalSet(fuel).raw(settle);
-          code.raw(body.code.subarray(start, end));
+          code.get(size).i32(bulkChunkBytes).op(Opcode.i32GtU, Opcode.if).s32(bulkType);
+          code.call(op === Opcode.memoryFill ? fillLarge : copyLarge).op(Opcode.else);
+          code.raw(body.code.subarray(start, end)).end();
           return true;
         case Opcode.memorySize:
           code.globalGet(pages);
@@ -132,6 +140,12 @@ export function meter(module: Module): Module {
     { type: typeIndex(out, { params: [], results: [] }), ...sliceEndBody(slice, yieldImport) },
     { type: growType, ...growBody(growImport) },
   ];
+  if (memory) {
+    out.functions.push(
+      { type: bulkType, ...chunkedFill(sliceEnd) },
+      { type: bulkType, ...chunkedCopy(sliceEnd) },
+    );
+  }
   out.elements = module.elements.map((segment) => ({
     ...segment,
     functions: segment.functions.map(mapFunction),
