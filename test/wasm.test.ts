@@ -191,6 +191,20 @@ describe("metering", () => {
     });
   }
 
+  test("stops a ladder of calls that doubles its work with each level, though it has no cycle", () => {
+    const ladder = moduleOf([
+      { params: 0, results: 0, code: new Assembler().end() },
+      ...Array.from({ length: 60 }, (_, level) => ({
+        params: 0,
+        results: 0,
+        code: new Assembler().call(level).call(level).end(),
+      })),
+    ]);
+    const instance = metered(ladder, 1_000);
+    assert.throws(() => instance.call("f60"), /unreachable/);
+    assert.ok(instance.stopped());
+  });
+
   /** Counts down its argument; the function's result is the argument's copy. */
   const countdown = () =>
     moduleOf([

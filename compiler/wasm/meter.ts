@@ -178,25 +178,53 @@ export function meterBytes(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   return writeModule(meter(module));
 }
 
+/**
+ * Bytes of code that may run from one function's entry on without a check, calls included. Far more than the engine's own functions
+ * come to; what it stops are ladders, in which each function calls the next one twice and the work doubles with each.
+ */
+const maxUncheckedBytes = 64 * 1024;
+
 /** Functions, by their position among the module's own, that check at their entry. */
 function functionsToCheck(module: Module, imported: number): Set<number> {
-  const addressTaken = new Set<number>();
+  const checked = new Set<number>();
   for (const { functions } of module.elements) {
-    for (const index of functions) if (index >= imported) addressTaken.add(index - imported);
+    for (const index of functions) if (index >= imported) checked.add(index - imported);
   }
-  const calls = module.functions.map((body, caller) => {
-    const targets = new Set<number>();
+  const callSites = module.functions.map((body) => {
+    const targets: number[] = [];
     const instruction = new InstructionReader(body.code, body.position);
     while (instruction.next()) {
-      if (instruction.op !== Opcode.call || instruction.index < imported) continue;
-      const target = instruction.index - imported;
-      // a checked function already cuts every cycle through it
-      if (!addressTaken.has(target) && !addressTaken.has(caller)) targets.add(target);
+      if (instruction.op === Opcode.call && instruction.index >= imported)
+        targets.push(instruction.index - imported);
     }
-    return [...targets];
+    return targets;
   });
-  const cut = cutCycles(calls, (index) => module.functions[index]!.code.length);
-  return addressTaken.union(cut);
+  // a checked function already cuts every cycle through it
+  const edges = callSites.map((targets, caller) =>
+    checked.has(caller) ? [] : [...new Set(targets)].filter((target) => !checked.has(target)),
+  );
+  const sizeOf = (index: number): number => module.functions[index]!.code.length;
+  for (const index of cutCycles(edges, sizeOf)) checked.add(index);
+
+  // What is left has no cycle: each function's cost is its own code and that of all its calls, callees first.
+  const cost = new Map<number, number>();
+  const open = [...module.functions.keys()].map((index) => ({ index, next: 0 }));
+  while (open.length > 0) {
+    const frame = open[open.length - 1]!;
+    const { index } = frame;
+    const targets = callSites[index]!;
+    const pending = cost.has(index) || checked.has(index) ? undefined : targets[frame.next++];
+    if (pending !== undefined) {
+      if (!checked.has(pending) && !cost.has(pending)) open.push({ index: pending, next: 0 });
+      continue;
+    }
+    open.pop();
+    if (checked.has(index) || cost.has(index)) continue;
+    const total = targets.reduce((sum, target) => sum + (cost.get(target) ?? 0), sizeOf(index));
+    if (total > maxUncheckedBytes) checked.add(index);
+    else cost.set(index, total);
+  }
+  return checked;
 }
 
 /** Index of a local after the function's own, for the size of a bulk operation. */
