@@ -17,7 +17,10 @@ export abstract class Sandbox implements Guest {
   #scheduler: Scheduler;
   /** True while the guest's stack exists, running or parked. */
   protected inside = false;
-  /** Set when the instance has lost its stack to a trap: it can't be used again. */
+  /**
+   * Set when the host itself has failed: the instance is not used again. A trap is no such case: it unwinds the guest's stack, and what
+   * else there is, memory and globals, the next restore sets.
+   */
   broken = false;
 
   /** `began`: the time that the deadline counts from. */
@@ -42,7 +45,6 @@ export abstract class Sandbox implements Guest {
     try {
       return await call();
     } catch (cause) {
-      this.broken = true;
       return this.failure(cause);
     } finally {
       this.inside = false;

@@ -80,6 +80,10 @@ describe("a pristine sandbox for each request", () => {
       "export default () => { const f = () => f() + 1; try { f() } catch { return 'caught' } };",
     "timers and randomness":
       "export default async () => { await new Promise((r) => setTimeout(r, 2)); return crypto.randomUUID() };",
+    "an endless loop":
+      "export default () => { const a = ['secret'.repeat(100)]; for (;;) a[0] = a[0] + '' };",
+    "a trap in the middle of a host call":
+      "export default () => { (Object.prototype as any).toJSON = () => 5; throw new Error('no') };",
     "an error": "export default () => { throw new Error('no') };",
     cryptography:
       "export default async () => (await crypto.subtle.digest('SHA-256', new Uint8Array(9))).byteLength;",
@@ -93,7 +97,7 @@ describe("a pristine sandbox for each request", () => {
         pool,
         await program(source),
         {
-          limits,
+          limits: { ...limits, timeoutMs: 500 },
           env: { SECRET: "s3cret" },
           context: { requestId: "r", functionName: "f", version: 1 },
           services: noServices,
@@ -107,7 +111,10 @@ describe("a pristine sandbox for each request", () => {
         headers: [],
         body: new Uint8Array(0),
       });
-      assert.ok(outcome.kind === "completed" || outcome.kind === "threw", JSON.stringify(outcome));
+      assert.ok(
+        ["completed", "threw", "timedOut", "trapped"].includes(outcome.kind),
+        JSON.stringify(outcome),
+      );
       await execution.over;
       assert.equal(pool.stats().idle, 1, "the instance is kept");
       const used = pool.acquire(image.pages);
