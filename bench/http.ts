@@ -70,17 +70,19 @@ async function load(url: string, forMs: number): Promise<LoadResult> {
 /** The whole server with its embedded database in a folder of its own, and the example deployed by the command line. */
 class ThimbleServer implements AsyncDisposable {
   readonly url: string;
-  readonly #server: Server<unknown>;
-  readonly #dataDir: string;
+  /** The process and its folder. */
+  readonly #owned: AsyncDisposableStack;
 
-  private constructor(url: string, server: Server<unknown>, dataDir: string) {
+  private constructor(url: string, owned: AsyncDisposableStack) {
     this.url = url;
-    this.#server = server;
-    this.#dataDir = dataDir;
+    this.#owned = owned;
   }
 
+  /** Leaves neither folder nor process behind when it fails. */
   static async start(settings: Record<string, string>): Promise<ThimbleServer> {
+    await using undo = new AsyncDisposableStack();
     const dataDir = await mkdtemp(path.join(tmpdir(), "thimble-bench-"));
+    undo.defer(() => rm(dataDir, { recursive: true, force: true }));
     const env = {
       THIMBLE_DATA_DIR: dataDir,
       PORT: "0",
@@ -89,19 +91,16 @@ class ThimbleServer implements AsyncDisposable {
       ...settings,
     };
     await using log = await open(path.join(dataDir, "server.log"), "w");
-    const server = await Server.start<{ edgeUrl: string; adminUrl: string }>(
-      [cli, "serve", "--json"],
-      env,
-      log.fd,
+    const server = undo.use(
+      await Server.start<{ edgeUrl: string; adminUrl: string }>([cli, "serve", "--json"], env, log.fd),
     );
     const { edgeUrl, adminUrl } = server.ready;
     if (!edgeUrl) throw new Error(`the server did not start: ${JSON.stringify(server.ready)}`);
     await runNode([cli, "deploy", "hello", example], { ...env, ADMIN_PORT: new URL(adminUrl).port });
-    return new ThimbleServer(`${edgeUrl}/f/hello`, server, dataDir);
+    return new ThimbleServer(`${edgeUrl}/f/hello`, undo.move());
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#server[Symbol.asyncDispose]();
-    await rm(this.#dataDir, { recursive: true, force: true });
+    await this.#owned.disposeAsync();
   }
 }

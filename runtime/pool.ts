@@ -88,7 +88,7 @@ export class InstancePool {
     this.#waiting.delete(holder);
   }
 
-  /** Takes an instance back. One that is `broken` or has grown far beyond its image is left to the garbage collector. */
+  /** Takes an instance back. One on which the host has failed (`broken`), or that has grown far beyond its image is left to the garbage collector. */
   release(instance: Instance, pages: number, broken: boolean): void {
     instance.bind(null);
     this.#busy--;

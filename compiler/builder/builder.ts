@@ -1,4 +1,5 @@
 import { type ChildProcess, fork } from "node:child_process";
+import { realpathSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { fileURLToPath } from "node:url";
 import type { BuildInput, BuildResult } from "../compiler.ts";
@@ -79,6 +80,8 @@ export class Builder {
   #start(): ChildProcess {
     const project = (name: string) => fileURLToPath(new URL(`../../${name}`, import.meta.url));
     const readable = ["compiler/*", "runtime/*", "node_modules/*", "package.json"].map(project);
+    // a linked node_modules is read where it really lies
+    readable.push(`${realpathSync(project("node_modules"))}/*`);
     const writable = [project("node_modules/.cache/*"), `${tmpdir()}/*`];
     const child = fork(script, {
       execArgv: [
