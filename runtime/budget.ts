@@ -93,9 +93,7 @@ export class Budget {
   sliceEnded(): number {
     const now = performance.now();
     this.#account(now);
-    if (this.#outOfFuel()) this.stop("outOfFuel");
-    else if (now >= this.deadline) this.stop("timedOut");
-    if (this.stopReason !== null) return SliceAnswer.trap;
+    if (this.#mustStop(now)) return SliceAnswer.trap;
     if (this.#mayYield && now - this.#turnBegan >= quantumMs) return SliceAnswer.yield;
     this.#beginSlice(now);
     return SliceAnswer.go;
@@ -104,8 +102,7 @@ export class Budget {
   /** The guest goes on after others had their turn. */
   resumed(): number {
     const now = performance.now();
-    if (now >= this.deadline) this.stop("timedOut");
-    if (this.stopReason !== null) return SliceAnswer.trap;
+    if (this.#mustStop(now)) return SliceAnswer.trap;
     this.#turnBegan = now;
     this.#beginSlice(now);
     return SliceAnswer.go;
@@ -121,6 +118,13 @@ export class Budget {
     }
     this.#meters.pages.value = wanted;
     return current;
+  }
+
+  /** A guest that has answered goes on to its end, so that its fuel does not depend on where a slice ended, but not beyond its limits. */
+  #mustStop(now: number): boolean {
+    const limit = this.#outOfFuel() ? "outOfFuel" : now >= this.deadline ? "timedOut" : null;
+    if (limit !== null) this.stop(limit);
+    return limit !== null || (this.stopReason !== null && this.stopReason !== "finished");
   }
 
   #outOfFuel(): boolean {
