@@ -8,8 +8,9 @@ const compiler = loadEngine().then((engine) => new Compiler(engine));
 
 async function answer(job: Job): Promise<Answer> {
   try {
-    const { build, rebuild } = bound(await compiler);
-    return { kind: "built", result: await (job.kind === "build" ? build(job.input) : rebuild(job.artifact)) };
+    const ready = await compiler;
+    const work = job.kind === "build" ? ready.build(job.input) : ready.rebuild(job.artifact);
+    return { kind: "built", result: await work };
   } catch (error) {
     if (error instanceof AnalysisError) return { kind: "analysisFailed", analysis: error.analysis };
     if (error instanceof CompileError) {
@@ -21,10 +22,5 @@ async function answer(job: Job): Promise<Answer> {
     };
   }
 }
-
-const bound = (real: Compiler) => ({
-  build: real.build.bind(real),
-  rebuild: real.rebuild.bind(real),
-});
 
 process.on("message", async (job: Job) => process.send?.(await answer(job)));

@@ -63,7 +63,7 @@ export class BuildSandbox extends Sandbox {
     this.#stackTop = (instance.exports.__stack_pointer as WebAssembly.Global<"i32">).value;
     instance.exports["bridge:seed0"].value = 0x9e3779b97f4a7c15n as never;
     instance.exports["bridge:seed1"].value = 0xbf58476d1ce4e5b9n as never;
-    // what follows may call exports directly, outside of `evaluate`
+    // what follows may call exports directly, outside of `run`
     this.budget.enter(false);
   }
 

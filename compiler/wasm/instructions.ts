@@ -14,7 +14,6 @@ export const Opcode = {
   return: 0x0f,
   call: 0x10,
   callIndirect: 0x11,
-  drop: 0x1a,
   localGet: 0x20,
   localSet: 0x21,
   localTee: 0x22,
