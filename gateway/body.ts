@@ -1,6 +1,54 @@
+import { HostError } from "../runtime/services.ts";
 import { PlatformError } from "./errors.ts";
+import type { RequestScope } from "./request-scope.ts";
 
 const EMPTY = new Uint8Array(0);
+
+/** A body of at most this length, when it is announced, is read before the function is called: that is cheaper. */
+const WHOLE_BODY_BYTES = 64 * 1024;
+
+/**
+ * A request's body as the function gets it: whole when it is short, else a stream, which is read as the function reads it. When more than
+ * `limitBytes` come, the scope ends with `payload_too_large`. Throws what {@link readBody} throws.
+ */
+export async function requestBody(
+  request: Request,
+  limitBytes: number,
+  scope: RequestScope,
+): Promise<Uint8Array | ReadableStream<Uint8Array>> {
+  const length = request.headers.get("content-length");
+  const short = length !== null && (Number(length) <= WHOLE_BODY_BYTES || Number(length) > limitBytes);
+  if (short || request.method === "GET" || request.method === "HEAD")
+    return readBody(request, limitBytes, scope.signal);
+  if ((length === null && !request.headers.has("transfer-encoding")) || !request.body) return EMPTY;
+  return counted(request.body, limitBytes, scope);
+}
+
+function counted(
+  body: ReadableStream<Uint8Array>,
+  limitBytes: number,
+  scope: RequestScope,
+): ReadableStream<Uint8Array> {
+  const reader = body.getReader();
+  let total = 0;
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        try {
+          const { done, value } = await reader.read();
+          if (done) return controller.close();
+          total += value.byteLength;
+          if (total > limitBytes) scope.end(tooLarge(limitBytes));
+          controller.enqueue(value);
+        } catch (cause) {
+          throw new HostError("body_aborted", "The request body broke off", { name: "TypeError", cause });
+        }
+      },
+      cancel: (reason) => reader.cancel(reason),
+    },
+    { highWaterMark: 0 },
+  );
+}
 
 /**
  * A request's body, whole. Throws `payload_too_large` as soon as it is known to be over `limitBytes`, and `invalid_input`

@@ -2,7 +2,7 @@ import { PlatformError } from "./errors.ts";
 
 /**
  * One request from its arrival to its answer: an abort signal that fires when the client goes away or, before the
- * execution, when the request's whole time is used up (R7).
+ * execution, when the request's whole time is used up (R7). Lives until the answer's body has ended.
  */
 export class RequestScope {
   readonly #controller = new AbortController();
@@ -11,6 +11,7 @@ export class RequestScope {
   readonly #client: AbortSignal | undefined;
   #timer: NodeJS.Timeout | undefined;
   #expired = false;
+  #failure: PlatformError | undefined;
 
   constructor(timeoutMs: number, client?: AbortSignal) {
     this.#timeoutMs = timeoutMs;
@@ -43,8 +44,15 @@ export class RequestScope {
     return Math.max(1, Math.ceil(this.#endsAt - performance.now()));
   }
 
+  /** Ends the request with an error, in whatever state it is. */
+  end(error: PlatformError): void {
+    this.#failure ??= error;
+    this.#controller.abort();
+  }
+
   /** Why the signal fired, as the error that the request ends with. */
   error(): PlatformError {
+    if (this.#failure) return this.#failure;
     return this.#expired
       ? new PlatformError("execution_timeout", `Request timed out after ${this.#timeoutMs} ms`)
       : new PlatformError("client_closed", "The client went away");

@@ -17,6 +17,7 @@ import type {
   Outcome,
 } from "./invocation.ts";
 import { type Completion, Operations } from "./operations.ts";
+import { Sink } from "./pipes.ts";
 import type { InstancePool, Waiting } from "./pool.ts";
 import type { Program } from "./program.ts";
 import { Event, type GuestError, type LogLine, Op, type RequestHead } from "./protocol.ts";
@@ -24,6 +25,11 @@ import { type Failure, Sandbox } from "./sandbox.ts";
 import type { Scheduler } from "./scheduler.ts";
 import type { HostServices } from "./services.ts";
 
+/** Number of the request's body as a source, and of the response's as a sink. */
+const ownBody = 0;
+const noBytes = new Uint8Array(0);
+/** How long a guest may take to hear that its client has gone, ms: one that computes on is stopped. */
+const leaveGraceMs = 50;
 /** Logs of one invocation: lines and characters that are kept. */
 const logLimits = { lines: 1_000, characters: 256 * 1024 } as const;
 /** Price of a host call in fuel: a base, and one unit for each 64 bytes. */
@@ -37,7 +43,10 @@ export interface RunOptions {
   env: Record<string, string>;
   context: { requestId: string; functionName: string; version: number };
   services: HostServices;
-  /** The client went away. */
+  /**
+   * The client went away. The function's `request.signal` fires; it ends at once unless it listens to that, or has given work to
+   * `ctx.waitUntil`.
+   */
   signal?: AbortSignal;
 }
 
@@ -64,6 +73,10 @@ export class Execution extends Sandbox implements Waiting {
   #logCharacters = 0;
   #events: { event: number; id: number; text: string; bytes: Uint8Array }[] = [];
   #outcome: Outcome | null = null;
+  /** Why a body broke off whose beginning has been sent. */
+  #brokeOff: Outcome | null = null;
+  #streaming = false;
+  #left = false;
   #pumping = false;
   #restored = false;
   #ended = false;
@@ -105,13 +118,13 @@ export class Execution extends Sandbox implements Waiting {
       this.#settle = resolve;
     });
     const onDeadline = () => this.#stop({ kind: "timedOut" });
-    const onAbort = () => this.#stop({ kind: "aborted" });
+    const onAbort = () => this.#leave();
     // one more: the event loop's clock has a grain of 1 ms and may be early
     const timer = setTimeout(onDeadline, limits.timeoutMs + 1);
     signal?.addEventListener("abort", onAbort);
 
     if (signal?.aborted) {
-      onAbort();
+      this.#stop({ kind: "aborted" });
       this.#scheduler.give();
     } else {
       const head: RequestHead = {
@@ -121,7 +134,13 @@ export class Execution extends Sandbox implements Waiting {
         env,
         context,
       };
-      this.#events.push({ event: Event.request, id: 0, text: JSON.stringify(head), bytes: request.body });
+      let { body } = request;
+      if (!(body instanceof Uint8Array)) {
+        head.stream = true;
+        this.#operations.addSource(ownBody, body);
+        body = noBytes;
+      }
+      this.#events.push({ event: Event.request, id: 0, text: JSON.stringify(head), bytes: body });
       void this.#pump();
     }
 
@@ -131,8 +150,13 @@ export class Execution extends Sandbox implements Waiting {
     });
     const settled = await outcome;
     const result = { outcome: settled, metrics: this.metrics(), logs: [...this.#logs] };
-    if (this.#ended) return result;
-    return { ...result, background: this.over.then(() => ({ metrics: this.metrics(), logs: this.#logs })) };
+    if (this.#ended) return { ...result, outcome: this.#brokeOff ?? settled };
+    const background = this.over.then(() => ({
+      outcome: this.#brokeOff ?? settled,
+      metrics: this.metrics(),
+      logs: this.#logs,
+    }));
+    return { ...result, background };
   }
 
   metrics(): InvocationMetrics {
@@ -219,11 +243,27 @@ export class Execution extends Sandbox implements Waiting {
     this.#scheduler.give();
   }
 
+  /** The client has gone: the guest is told, unless it is over before that. */
+  #leave(): void {
+    if (this.#ended || this.#left) return;
+    this.#left = true;
+    const event = { event: Event.abort, id: 0, text: "", bytes: noBytes };
+    this.#complete({ kind: "aborted" });
+    this.#publish();
+    this.#events.push(event);
+    if (!this.#pumping) void this.#wake();
+    const stop = () => {
+      if (this.#events.includes(event)) this.#stop({ kind: "aborted" });
+    };
+    const timer = setTimeout(stop, leaveGraceMs);
+    void this.over.then(() => clearTimeout(timer));
+  }
+
   /** Nothing runs and nothing is awaited. */
   #stalled(): void {
-    if (this.#outcome === null) {
-      const message =
-        "The handler's promise never settles: it waits for something that nothing under way will bring.";
+    if (this.#outcome === null || this.#streaming) {
+      const what = this.#streaming ? "The response's body never ends" : "The handler's promise never settles";
+      const message = `${what}: it waits for something that nothing under way will bring.`;
       this.#complete({ kind: "threw", error: { name: "Error", message, code: "never_settled" } });
       this.#publish();
     }
@@ -256,7 +296,15 @@ export class Execution extends Sandbox implements Waiting {
   }
 
   #complete(outcome: Outcome): void {
+    if (this.#streaming) this.#breakOff(outcome);
     this.#outcome ??= outcome;
+  }
+
+  /** The rest of a streamed body will not come. */
+  #breakOff(outcome: Outcome): void {
+    this.#streaming = false;
+    this.#brokeOff = outcome;
+    this.#operations.fail(ownBody, new Error("the function did not complete its response"));
   }
 
   /** Answers the caller, once the guest's stack is gone or parked and its counters are settled. */
@@ -311,9 +359,19 @@ export class Execution extends Sandbox implements Waiting {
         if (bytes.length !== 8) throw new GuestMessageError("number");
         new DataView(bytes.buffer, bytes.byteOffset, 8).setFloat64(0, this.#nowMs, true);
         return 0;
+      case Op.close: {
+        const id = readNumber(text);
+        if (id === ownBody) this.#streaming = false;
+        this.#operations.close(id);
+        return 0;
+      }
       case Op.timer:
       case Op.fetch:
       case Op.query:
+      case Op.read:
+      case Op.write:
+      case Op.turn:
+      case Op.transcode:
         return this.#operations.start(op, text, bytes);
       default:
         throw new GuestMessageError("number");
@@ -321,30 +379,52 @@ export class Execution extends Sandbox implements Waiting {
   }
 
   #respond(text: Uint8Array, body: Uint8Array): void {
-    // the first answer counts
-    if (this.#outcome !== null) return;
     const { responseLimitBytes } = this.#options.limits;
-    if (body.length > responseLimitBytes) {
+    // the first answer counts
+    if (this.#outcome !== null) {
+      if (text.length > messageLimits.respond || !readResponseHead(text).more) this.#finish();
+    } else if (body.length > responseLimitBytes) {
       this.#complete({ kind: "responseTooLarge", limitBytes: responseLimitBytes });
+      this.#finish();
     } else if (text.length > messageLimits.respond) {
       const message = `the response's headers are larger than ${messageLimits.respond / 1024} KiB`;
       this.#complete({ kind: "invalidResponse", message });
+      this.#finish();
     } else {
-      const { more, ...head } = readResponseHead(text);
-      this.#complete({ kind: "completed", response: { ...head, body: body.slice() } });
-      if (more) return;
+      const { more, stream, ...head } = readResponseHead(text);
+      this.#complete({
+        kind: "completed",
+        response: { ...head, body: stream ? this.#bodySink() : body.slice() },
+      });
+      if (stream) this.#streaming = true;
+      else if (!more) this.#finish();
     }
-    this.#finish();
+  }
+
+  #bodySink(): ReadableStream<Uint8Array> {
+    const sink = new Sink(() => {
+      this.#streaming = false;
+      this.#brokeOff ??= { kind: "aborted" };
+      this.#leave();
+    });
+    this.#operations.addSink(ownBody, sink);
+    return sink.readable;
   }
 
   #fail(error: GuestError): void {
-    if (this.#outcome !== null) return;
-    if (error.code === "invalid_response")
-      this.#complete({ kind: "invalidResponse", message: error.message });
-    else if (error.name === engineStackOverflow.name && error.message === engineStackOverflow.message) {
-      this.#complete({ kind: "stackOverflow" });
-    } else this.#complete({ kind: "threw", error });
-    this.#finish();
+    const outcome = this.#outcomeOfError(error);
+    if (this.#streaming) this.#breakOff(outcome);
+    else if (this.#outcome === null) {
+      this.#complete(outcome);
+      this.#finish();
+    }
+  }
+
+  #outcomeOfError(error: GuestError): Outcome {
+    if (error.code === "invalid_response") return { kind: "invalidResponse", message: error.message };
+    const { name, message } = engineStackOverflow;
+    if (error.name === name && error.message === message) return { kind: "stackOverflow" };
+    return { kind: "threw", error };
   }
 
   #log(line: LogLine): void {

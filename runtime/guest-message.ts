@@ -1,11 +1,13 @@
-import type {
-  FetchRequest,
-  GuestError,
-  HeaderList,
-  LogLine,
-  QueryParam,
-  QueryRequest,
-  ResponseHead,
+import {
+  type Coding,
+  codings,
+  type FetchRequest,
+  type GuestError,
+  type HeaderList,
+  type LogLine,
+  type QueryParam,
+  type QueryRequest,
+  type ResponseHead,
 } from "./protocol.ts";
 
 /** Longest JSON of each message, bytes: the host parses it on the thread that serves requests. */
@@ -74,9 +76,14 @@ function headerList(kind: Kind, value: unknown): HeaderList {
 }
 
 export function readResponseHead(text: Uint8Array): ResponseHead {
-  const { status, statusText, headers, more } = object("respond", parse("respond", text));
+  const { status, statusText, headers, more, stream } = object("respond", parse("respond", text));
   if (typeof status !== "number") throw new GuestMessageError("respond");
-  const head = { status, headers: headerList("respond", headers), more: more === true };
+  const head = {
+    status,
+    headers: headerList("respond", headers),
+    more: more === true,
+    stream: stream === true,
+  };
   return statusText ? { ...head, statusText: string("respond", statusText) } : head;
 }
 
@@ -101,7 +108,7 @@ export function readLogLine(text: Uint8Array): LogLine {
 const redirects = new Set(["follow", "manual", "error"]);
 
 export function readFetchRequest(text: Uint8Array): FetchRequest {
-  const { method, url, headers, redirect, hasBody } = object("fetch", parse("fetch", text));
+  const { method, url, headers, redirect, hasBody, stream } = object("fetch", parse("fetch", text));
   if (!redirects.has(redirect as string)) throw new GuestMessageError("fetch");
   return {
     method: string("fetch", method),
@@ -109,6 +116,7 @@ export function readFetchRequest(text: Uint8Array): FetchRequest {
     headers: headerList("fetch", headers),
     redirect: redirect as FetchRequest["redirect"],
     hasBody: hasBody === true,
+    stream: stream === true,
   };
 }
 
@@ -123,4 +131,11 @@ export function readQueryRequest(text: Uint8Array): QueryRequest {
 export function readNumber(text: Uint8Array): number {
   if (text.length > messageLimits.number) throw new GuestMessageError("number");
   return Number(decoder.decode(text));
+}
+
+export function readCoding(text: Uint8Array): Coding {
+  if (text.length > messageLimits.number) throw new GuestMessageError("number");
+  const coding = decoder.decode(text) as Coding;
+  if (!codings.includes(coding)) throw new GuestMessageError("number");
+  return coding;
 }

@@ -5,14 +5,19 @@ export interface InvocationRequest {
   method: string;
   url: string;
   headers: HeaderList;
-  body: Uint8Array;
+  /** Whole, or a stream, which is read as the function reads it. */
+  body: Uint8Array | ReadableStream<Uint8Array>;
 }
 
 export interface InvocationResponse {
   status: number;
   statusText?: string;
   headers: HeaderList;
-  body: Uint8Array;
+  /**
+   * Whole, or a stream that the function still writes to, as fast as it is read; it breaks off when the execution does. It must
+   * be read or cancelled.
+   */
+  body: Uint8Array | ReadableStream<Uint8Array>;
 }
 
 /** Bounds of one invocation. There is no default: a limit that was forgotten must not run. */
@@ -23,7 +28,7 @@ export interface InvocationLimits {
   memoryLimitBytes: number;
   /** Deterministic budget in fuel units, or null for none. */
   fuel: number | null;
-  /** Largest response body, bytes. */
+  /** Largest response body, bytes, of one that is not streamed. */
   responseLimitBytes: number;
 }
 
@@ -61,8 +66,9 @@ export interface InvocationResult {
   /** What the function logged, bounded. */
   logs: LogLine[];
   /**
-   * Set when something goes on after the outcome: what `ctx.waitUntil` holds, within the same limits, or a guest that was stopped
-   * while its stack was parked. Resolves when nothing is left, with the final metrics and all logs; never rejects.
+   * Set when something goes on after the outcome: a streamed body, what `ctx.waitUntil` holds, within the same limits, or a guest
+   * that was stopped while its stack was parked. Resolves when nothing is left, with the final metrics, all logs and, where a streamed
+   * body broke off, why; never rejects.
    */
-  background?: Promise<Pick<InvocationResult, "metrics" | "logs">>;
+  background?: Promise<Pick<InvocationResult, "outcome" | "metrics" | "logs">>;
 }

@@ -1,5 +1,23 @@
-import { messageLimits, readFetchRequest, readNumber, readQueryRequest } from "./guest-message.ts";
-import { Event, type FetchRequest, type GuestError, Op, type QueryRequest, Refused } from "./protocol.ts";
+import {
+  GuestMessageError,
+  messageLimits,
+  readCoding,
+  readFetchRequest,
+  readNumber,
+  readQueryRequest,
+} from "./guest-message.ts";
+import { transcode } from "./host/transcode.ts";
+import { Sink, SinkCancelled, Source, type Writing } from "./pipes.ts";
+import {
+  type Coding,
+  Event,
+  type FetchRequest,
+  type GuestError,
+  maxChunkBytes,
+  Op,
+  type QueryRequest,
+  Refused,
+} from "./protocol.ts";
 import { HostError, type HostServices } from "./services.ts";
 
 /** Operations under way at once, and of each kind in one invocation. */
@@ -9,6 +27,8 @@ const limits = {
   fetches: 50,
   fetchesAtOnce: 6,
   queries: 1_000,
+  /** Each holds up to 256 KiB of the host's memory. */
+  transcodings: 32,
   /** Bytes of request bodies that the host holds for one invocation. */
   heldBytes: 32 * 1024 * 1024,
 } as const;
@@ -25,13 +45,18 @@ export interface Completion {
 
 const empty = new Uint8Array(0);
 
-/** The operations that one invocation has started: timers, requests, queries. Disposing cancels all of them. */
+/**
+ * The operations that one invocation has started: timers, requests, queries, and the streams of bytes that cross its border.
+ * Disposing cancels all of them.
+ */
 export class Operations {
   readonly #services: HostServices;
   readonly #deliver: (completion: Completion) => void;
   #pending = new Map<number, () => void>();
   #nextId = 1;
-  #started = { timers: 0, fetches: 0, queries: 0 };
+  readonly #sources = new Map<number, Source>();
+  readonly #sinks = new Map<number, Writing>();
+  #started = { timers: 0, fetches: 0, queries: 0, transcodings: 0 };
   #fetching = 0;
   #heldBytes = 0;
   #waitingFetches: (() => void)[] = [];
@@ -39,6 +64,16 @@ export class Operations {
   constructor(services: HostServices, deliver: (completion: Completion) => void) {
     this.#services = services;
     this.#deliver = deliver;
+  }
+
+  /** A stream that the guest reads under this number. */
+  addSource(id: number, stream: ReadableStream<Uint8Array>): void {
+    this.#sources.set(id, new Source(stream));
+  }
+
+  /** Something that the guest writes to under this number. */
+  addSink(id: number, sink: Writing): void {
+    this.#sinks.set(id, sink);
   }
 
   /** Operations under way. */
@@ -67,6 +102,15 @@ export class Operations {
         if (this.#heldBytes + bytes.length > limits.heldBytes) return Refused.tooLarge;
         return this.#fetch(readFetchRequest(text), bytes.slice());
       }
+      case Op.read:
+        return this.#read(readNumber(text));
+      case Op.write:
+        return this.#write(readNumber(text), bytes);
+      case Op.turn:
+        return this.#turn();
+      case Op.transcode:
+        if (++this.#started.transcodings > limits.transcodings) return Refused.tooMany;
+        return this.#transcode(readCoding(text));
       default:
         if (++this.#started.queries > limits.queries) return Refused.tooMany;
         if (text.length > messageLimits.query) return Refused.tooLarge;
@@ -78,6 +122,19 @@ export class Operations {
     const cancel = this.#pending.get(id);
     this.#pending.delete(id);
     cancel?.();
+    this.#drop(id);
+  }
+
+  /** Nothing more comes for the sink. */
+  close(id: number): void {
+    this.#sinks.get(id)?.close();
+    this.#sinks.delete(id);
+  }
+
+  /** Breaks a sink off. */
+  fail(id: number, reason: unknown): void {
+    this.#sinks.get(id)?.fail(reason);
+    this.#sinks.delete(id);
   }
 
   [Symbol.dispose](): void {
@@ -85,6 +142,50 @@ export class Operations {
     this.#pending.clear();
     this.#waitingFetches = [];
     for (const cancel of cancels) cancel();
+    for (const id of [...this.#sources.keys(), ...this.#sinks.keys()]) this.#drop(id, true);
+  }
+
+  /** The source 0 and the sink 0 belong to different things: giving up the request's body leaves the response's alone. */
+  #drop(id: number, sinkToo = id !== 0): void {
+    this.#sources.get(id)?.cancel(new SinkCancelled("the sandbox has ended"));
+    this.#sources.delete(id);
+    if (sinkToo) this.fail(id, new SinkCancelled("the sandbox has ended"));
+  }
+
+  #read(from: number): number {
+    const source = this.#sources.get(from);
+    if (source?.busy) throw new GuestMessageError("number");
+    return this.#run(async () => {
+      const bytes = source ? await source.read() : null;
+      if (bytes === null) this.#sources.delete(from);
+      return { text: bytes === null ? "end" : "", bytes: bytes ?? empty };
+    });
+  }
+
+  #write(to: number, bytes: Uint8Array): number {
+    const sink = this.#sinks.get(to);
+    if (sink?.busy || bytes.length > maxChunkBytes) throw new GuestMessageError("number");
+    const chunk = bytes.slice();
+    return this.#run(async () => {
+      if (!sink) throw new SinkCancelled();
+      await sink.write(chunk);
+      return { text: "", bytes: empty };
+    });
+  }
+
+  #turn(): number {
+    const id = this.#nextId++;
+    this.#pending.set(id, () => {});
+    queueMicrotask(() => this.#end({ event: Event.complete, id, text: "", bytes: empty }));
+    return id;
+  }
+
+  #transcode(coding: Coding): number {
+    const id = this.#nextId++;
+    const { sink, readable } = transcode(coding);
+    this.addSink(id, sink);
+    this.addSource(id, readable);
+    return id;
   }
 
   #timer(delay: number): number {
@@ -98,22 +199,39 @@ export class Operations {
     return id;
   }
 
-  #fetch(request: FetchRequest, body: Uint8Array): number {
-    this.#heldBytes += body.length;
-    return this.#run(async (signal) => {
-      if (this.#fetching >= limits.fetchesAtOnce)
-        await new Promise<void>((next) => this.#waitingFetches.push(next));
-      signal.throwIfAborted();
-      this.#fetching++;
-      try {
-        const response = await this.#services.fetch(request, body, signal);
-        return { text: JSON.stringify(response.head), bytes: response.body };
-      } finally {
-        this.#fetching--;
-        this.#heldBytes -= body.length;
-        this.#waitingFetches.shift()?.();
-      }
-    });
+  #fetch(request: FetchRequest, whole: Uint8Array): number {
+    this.#heldBytes += whole.length;
+    const id = this.#nextId++;
+    const controller = new AbortController();
+    let body: Uint8Array | ReadableStream<Uint8Array> = whole;
+    if (request.stream) {
+      const sink = new Sink();
+      this.addSink(id, sink);
+      body = sink.readable;
+    }
+    return this.#run(
+      async (signal) => {
+        if (this.#fetching >= limits.fetchesAtOnce)
+          await new Promise<void>((next) => this.#waitingFetches.push(next));
+        signal.throwIfAborted();
+        this.#fetching++;
+        try {
+          const response = await this.#services.fetch(request, body, signal);
+          const hasBody = response.head.hasBody !== false;
+          if (response.body instanceof Uint8Array)
+            return { text: JSON.stringify({ ...response.head, hasBody }), bytes: response.body };
+          if (signal.aborted) void response.body.cancel();
+          else this.addSource(id, response.body);
+          return { text: JSON.stringify({ ...response.head, hasBody, stream: true }), bytes: empty };
+        } finally {
+          this.#fetching--;
+          this.#heldBytes -= whole.length;
+          this.#waitingFetches.shift()?.();
+        }
+      },
+      id,
+      controller,
+    );
   }
 
   #query(request: QueryRequest): number {
@@ -123,9 +241,11 @@ export class Operations {
     });
   }
 
-  #run(work: (signal: AbortSignal) => Promise<{ text: string; bytes: Uint8Array }>): number {
-    const id = this.#nextId++;
-    const controller = new AbortController();
+  #run(
+    work: (signal: AbortSignal) => Promise<{ text: string; bytes: Uint8Array }>,
+    id = this.#nextId++,
+    controller = new AbortController(),
+  ): number {
     this.#pending.set(id, () => controller.abort());
     work(controller.signal).then(
       ({ text, bytes }) => this.#end({ event: Event.complete, id, text, bytes }),
@@ -143,5 +263,6 @@ export class Operations {
 /** What a guest learns of an error: a {@link HostError} in its own words, of others only that there was one. */
 function guestError(cause: unknown): GuestError {
   if (cause instanceof HostError) return { name: cause.name, message: cause.message, code: cause.code };
+  if (cause instanceof SinkCancelled) return { name: "AbortError", message: "the reader went away" };
   return { name: "Error", message: "the host could not do this", code: "host_error" };
 }

@@ -11,9 +11,9 @@
 
 /** Guest → host. */
 export const Op = {
-  /** The response. text: {@link ResponseHead}, bytes: the body. Returns 0. */
+  /** The response. text: {@link ResponseHead}, bytes: the body, unless it comes by {@link Op.write}. Returns 0. */
   respond: 1,
-  /** The handler failed, no response will come. text: {@link GuestError}. Returns 0. */
+  /** The handler failed: no response will come, or no more of its body. text: {@link GuestError}. Returns 0. */
   fail: 2,
   /** A line for the function's log. text: {@link LogLine}. Returns 0. */
   log: 3,
@@ -21,18 +21,54 @@ export const Op = {
   random: 4,
   /** Start a timer. text: the delay in ms as a decimal string. Returns the operation number; completes with nothing. */
   timer: 5,
-  /** Send an HTTP request. text: {@link FetchRequest}, bytes: the body. Completes with {@link FetchResponse} + body bytes. */
+  /**
+   * Send an HTTP request. text: {@link FetchRequest}, bytes: the body, unless it comes by {@link Op.write}. Completes with
+   * {@link FetchResponse}; its body is then the source of the operation's number.
+   */
   fetch: 6,
   /** Run one SQL statement. text: {@link QueryRequest}. Completes with {@link QueryResponse}. */
   query: 7,
-  /** Cancel an operation (clearTimeout, an aborted fetch). text: its number. No completion follows. Returns 0. */
+  /**
+   * Cancel an operation (clearTimeout, an aborted fetch), and the source and the sink of its number. text: the number.
+   * No completion follows. Returns 0.
+   */
   cancel: 8,
   /** Everything given to `ctx.waitUntil` has settled after a response with `more: true`. Returns 0. */
   done: 9,
   /** Wall-clock time of the current event, in ms since the epoch: `bytes` (8 long) receives it as a float64, little-endian. Returns 0. */
   now: 10,
+  /**
+   * The next bytes of a source. text: its number: 0 is the request's body, others are operations'. Completes with them,
+   * or with the text "end". One at a time for each source.
+   */
+  read: 11,
+  /**
+   * Bytes for a sink. text: its number: 0 is the response's body, others are operations'; at most {@link maxChunkBytes}.
+   * Completes when the sink takes more. One at a time for each sink.
+   */
+  write: 12,
+  /** A sink has got everything. text: its number. Returns 0. */
+  close: 13,
+  /** Completes with nothing as soon as the microtask queue is empty. */
+  turn: 14,
+  /** Compress or decompress. text: the {@link Coding}. The operation's number is that of a sink and of a source; it never completes. */
+  transcode: 15,
 } as const;
 export type Op = (typeof Op)[keyof typeof Op];
+
+/** Most bytes of one {@link Op.write}. */
+export const maxChunkBytes = 256 * 1024;
+
+/** What {@link Op.transcode} does. */
+export const codings = [
+  "compress gzip",
+  "compress deflate",
+  "compress deflate-raw",
+  "decompress gzip",
+  "decompress deflate",
+  "decompress deflate-raw",
+] as const;
+export type Coding = (typeof codings)[number];
 
 /**
  * Operations that start something return a number > 0, or one of these when the host refuses at once.
@@ -49,13 +85,13 @@ export const Refused = {
 
 /** Host → guest. */
 export const Event = {
-  /** text: {@link RequestHead}, bytes: the body (zero-length when there is none). */
+  /** text: {@link RequestHead}, bytes: the body (zero-length when there is none or it is a source). */
   request: 1,
   /** Operation `id` succeeded; text and bytes as the operation says ("" and empty when it says nothing). */
   complete: 2,
   /** Operation `id` failed. text: {@link GuestError}. */
   reject: 3,
-  /** The client went away or the invocation is ending: fire the request's AbortSignal. */
+  /** The client went away: fire the request's AbortSignal. */
   abort: 4,
 } as const;
 export type Event = (typeof Event)[keyof typeof Event];
@@ -67,6 +103,8 @@ export interface RequestHead {
   /** Absolute URL as the function sees it. */
   url: string;
   headers: HeaderList;
+  /** The body is source 0. */
+  stream?: boolean;
   /** Variables and secrets of the function and the limits (`FUNCTION_TIMEOUT_MS`, …). */
   env: Record<string, string>;
   context: { requestId: string; functionName: string; version: number };
@@ -76,6 +114,8 @@ export interface ResponseHead {
   status: number;
   statusText?: string;
   headers: HeaderList;
+  /** The body goes to sink 0. */
+  stream?: boolean;
   /** True when `ctx.waitUntil` holds promises that are still pending: the invocation goes on until {@link Op.done}. */
   more?: boolean;
 }
@@ -100,6 +140,8 @@ export interface FetchRequest {
   headers: HeaderList;
   redirect: "follow" | "manual" | "error";
   hasBody: boolean;
+  /** The body goes to the sink of the operation's number. */
+  stream?: boolean;
 }
 
 export interface FetchResponse {
@@ -108,6 +150,10 @@ export interface FetchResponse {
   headers: HeaderList;
   url: string;
   redirected: boolean;
+  /** False when there is no body, not even an empty one (HEAD, 204, 304). */
+  hasBody?: boolean;
+  /** The body is the source of the operation's number. */
+  stream?: boolean;
 }
 
 export interface QueryRequest {

@@ -5,12 +5,12 @@ import type { FetchRequest, FetchResponse, QueryRequest, QueryResponse } from ".
  * only validated values. Each rejects with a {@link HostError}, whose message may be shown to the guest.
  */
 export interface HostServices {
-  /** Outgoing HTTP under the egress rules. */
+  /** Outgoing HTTP under the egress rules. The signal ends it in every state, also while the answer's body is read. */
   fetch(
     request: FetchRequest,
-    body: Uint8Array,
+    body: Uint8Array | ReadableStream<Uint8Array>,
     signal: AbortSignal,
-  ): Promise<{ head: FetchResponse; body: Uint8Array }>;
+  ): Promise<{ head: FetchResponse; body: Uint8Array | ReadableStream<Uint8Array> }>;
   /** One SQL statement through the bounded pool. */
   query(request: QueryRequest, signal: AbortSignal): Promise<QueryResponse>;
 }

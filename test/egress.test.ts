@@ -11,7 +11,7 @@ import {
   type EgressOptions,
   type EgressPolicy,
 } from "../runtime/host/egress/egress.ts";
-import type { FetchRequest } from "../runtime/protocol.ts";
+import type { FetchRequest, FetchResponse } from "../runtime/protocol.ts";
 import { HostError } from "../runtime/services.ts";
 
 const never = new AbortController().signal;
@@ -24,12 +24,25 @@ function get(
   policy?: EgressPolicy,
   signal = never,
 ) {
-  return egress.fetch(
-    { method: "GET", url, headers: [], redirect: "follow", hasBody: false, ...more },
-    none,
-    signal,
-    policy,
+  return whole(
+    egress.fetch(
+      { method: "GET", url, headers: [], redirect: "follow", hasBody: false, ...more },
+      none,
+      signal,
+      policy,
+    ),
   );
+}
+
+/** An answer with its body read to the end. */
+async function whole(
+  answer: ReturnType<Egress["fetch"]>,
+): Promise<{ head: FetchResponse; body: Uint8Array }> {
+  const { head, body } = await answer;
+  if (body instanceof Uint8Array) return { head, body };
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of body) chunks.push(chunk);
+  return { head, body: Buffer.concat(chunks) };
 }
 
 async function text(answer: Promise<{ body: Uint8Array }>): Promise<string> {
@@ -217,16 +230,18 @@ describe("egress requests", () => {
       );
       response.end("answer");
     };
-    const answer = await egress.fetch(
-      {
-        method: "post",
-        url: `${a.origin}/p?q=1#f`,
-        headers: [["X-Mine", "ä"]],
-        redirect: "follow",
-        hasBody: true,
-      },
-      Buffer.from("body"),
-      never,
+    const answer = await whole(
+      egress.fetch(
+        {
+          method: "post",
+          url: `${a.origin}/p?q=1#f`,
+          headers: [["X-Mine", "ä"]],
+          redirect: "follow",
+          hasBody: true,
+        },
+        Buffer.from("body"),
+        never,
+      ),
     );
     const request = a.requests.at(-1)!;
     assert.deepEqual([request.method, request.url, sent], ["POST", "/p?q=1", "body"]);

@@ -94,7 +94,7 @@ describe("messages that the guest library never sends", () => {
       return answers.filter(Boolean).length`;
     const { outcome } = await attack(requests, { timeoutMs: 10_000, services: { fetch: never } });
     assert.ok(outcome.kind === "completed", JSON.stringify(outcome));
-    assert.equal(Buffer.from(outcome.response.body).toString(), "3");
+    assert.equal(Buffer.from(outcome.response.body as Uint8Array).toString(), "3");
   });
 
   test("errors that inherit a toJSON, or are very long, are reported within bounds", async () => {

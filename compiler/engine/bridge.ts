@@ -17,10 +17,17 @@ export const hostModule = "thimble:host";
 
 /** Bytes of a JSValue. QuickJS packs values into 64 bits: the tag in the upper half (quickjs.h, JS_NAN_BOXING). */
 const valueSize = 8;
-const Tag = { string: -7, rope: -6, object: -1, undefined: 3n << 32n, exception: 6n << 32n } as const;
+const Tag = {
+  string: -7,
+  rope: -6,
+  object: -1,
+  boolean: 1n << 32n,
+  undefined: 3n << 32n,
+  exception: 6n << 32n,
+} as const;
 
 /** Slots of the bridge's functions, counted from its place in the table. */
-export const BridgeSlot = { host: 0, random: 1 } as const;
+export const BridgeSlot = { host: 0, random: 1, track: 2 } as const;
 
 /**
  * The few functions between the engine's C interface and the host, as a shared library written by hand:
@@ -30,6 +37,8 @@ export const BridgeSlot = { host: 0, random: 1 } as const;
  * - `run(length) → JSValue*`: the same for bytecode.
  * - table slot {@link BridgeSlot.host}: the guest's native function `host(op, text?, bytes?)`, which calls the host's `op`.
  * - table slot {@link BridgeSlot.random}: `random()`, xorshift128+ (Vigna 2014) over the globals `seed0` and `seed1`.
+ * - table slot {@link BridgeSlot.track}: the engine's hook for promises that are rejected while nobody listens, and for those that
+ *   somebody listens to after all; calls the guest's `tracker(promise, reason, handled)`.
  *
  * It does in WebAssembly what would otherwise take a dozen calls between host and sandbox for each request.
  */
@@ -71,13 +80,15 @@ export function bridge(): Module {
     { module: "env", name: "__stack_pointer", kind: "global", global: { type: i32, mutable: true } },
     { module: "env", name: "__table_base", kind: "global", global: { type: i32, mutable: false } },
   );
-  const [stackPointer, tableBase, dispatcher, seed0, seed1, finished] = [0, 1, 2, 3, 4, 5] as const;
+  const [stackPointer, tableBase, dispatcher, seed0, seed1, finished, tracker] = [
+    0, 1, 2, 3, 4, 5, 6,
+  ] as const;
   const zero = (type: ValueType): Global => ({
     type,
     mutable: true,
     init: (type === i64 ? new Assembler().i64(0n) : new Assembler().i32(0)).end().finish(),
   });
-  module.globals = [zero(i64), zero(i64), zero(i64), zero(i32)];
+  module.globals = [zero(i64), zero(i64), zero(i64), zero(i32), zero(i64)];
 
   const define = (type: FunctionType, locals: ValueType[], code: Assembler): number => {
     module.functions.push({
@@ -249,14 +260,37 @@ export function bridge(): Module {
     .call(newNumber);
   const random = define(cFunction, [i64, i64], randomCode);
 
+  // JSHostPromiseRejectionTracker: (JSContext *, JSValue promise, JSValue reason, bool isHandled, void *opaque)
+  const [promise, reason, isHandled, trackFrame, trackResult] = [1, 2, 3, 5, 6] as const;
+  const trackCode = new Assembler().globalGet(tracker).i64(0n).op(Opcode.i64Eq).if().op(Opcode.return).end();
+  enterFrame(trackCode, 4 * valueSize, trackFrame);
+  trackCode.get(trackFrame).get(promise).memory(Opcode.i64Store, 0);
+  trackCode.get(trackFrame).get(reason).memory(Opcode.i64Store, valueSize);
+  trackCode.get(trackFrame).get(isHandled).op(Opcode.i64ExtendI32U).i64(Tag.boolean).op(Opcode.i64Add);
+  trackCode.memory(Opcode.i64Store, 2 * valueSize);
+  trackCode
+    .get(context)
+    .globalGet(tracker)
+    .i64(Tag.undefined)
+    .i32(3)
+    .get(trackFrame)
+    .call(call)
+    .set(trackResult);
+  trackCode.get(trackResult).i64(Tag.exception).op(Opcode.i64Eq).if();
+  trackCode.get(context).call(getException).set(trackResult).end();
+  trackCode.get(context).get(trackResult).call(freeValue);
+  leaveFrame(trackCode, 4 * valueSize, trackFrame);
+  const track = define({ params: [i32, i64, i64, i32, i32], results: [] }, [i32, i64], trackCode);
+
   module.elements = [
-    { offset: new Assembler().globalGet(tableBase).end().finish(), functions: [host, random] },
+    { offset: new Assembler().globalGet(tableBase).end().finish(), functions: [host, random, track] },
   ];
   module.exports.push(
     { name: "dispatcher", kind: "global", index: dispatcher },
     { name: "seed0", kind: "global", index: seed0 },
     { name: "seed1", kind: "global", index: seed1 },
     { name: "finished", kind: "global", index: finished },
+    { name: "tracker", kind: "global", index: tracker },
   );
   return module;
 }

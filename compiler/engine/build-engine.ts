@@ -46,6 +46,7 @@ const keptExports = new Set([
   "qjs_get_global",
   "JS_NewCFunction2",
   "JS_SetPropertyStr",
+  "JS_SetHostPromiseRejectionTracker",
 ]);
 
 /**
@@ -78,7 +79,7 @@ export async function buildEngine(sources: EngineSources): Promise<Uint8Array<Ar
   const sides = await placeExtensions(sources);
   const linked = link(
     main,
-    [...sides, { name: "bridge", module: bridge(), memoryBase: 0, tableSize: 2 }],
+    [...sides, { name: "bridge", module: bridge(), memoryBase: 0, tableSize: 3 }],
     keptExports,
   );
   const metered = meter(linked.module);
@@ -169,7 +170,7 @@ function initialise(
   }
 }
 
-/** Hands the native functions to the guest library, evaluates it and takes its dispatcher. */
+/** Hands the native functions to the guest library, evaluates it and takes what the bridge is to call. */
 async function evaluatePrelude(
   sandbox: BuildSandbox,
   { tableBases }: LinkResult,
@@ -177,21 +178,30 @@ async function evaluatePrelude(
   prelude: string,
 ): Promise<void> {
   const { instance } = sandbox;
-  const { malloc, qjs_get_context_ptr, qjs_get_global, JS_NewCFunction2, JS_SetPropertyStr } =
-    instance.exports as unknown as {
-      malloc: (size: number) => number;
-      qjs_get_context_ptr: () => number;
-      qjs_get_global: () => number;
-      JS_NewCFunction2: (
-        context: number,
-        slot: number,
-        name: number,
-        length: number,
-        kind: number,
-        magic: number,
-      ) => bigint;
-      JS_SetPropertyStr: (context: number, object: bigint, name: number, value: bigint) => number;
-    };
+  const {
+    malloc,
+    qjs_get_context_ptr,
+    qjs_get_runtime_ptr,
+    qjs_get_global,
+    JS_NewCFunction2,
+    JS_SetPropertyStr,
+    JS_SetHostPromiseRejectionTracker,
+  } = instance.exports as unknown as {
+    malloc: (size: number) => number;
+    qjs_get_context_ptr: () => number;
+    qjs_get_runtime_ptr: () => number;
+    JS_SetHostPromiseRejectionTracker: (runtime: number, slot: number, opaque: number) => void;
+    qjs_get_global: () => number;
+    JS_NewCFunction2: (
+      context: number,
+      slot: number,
+      name: number,
+      length: number,
+      kind: number,
+      magic: number,
+    ) => bigint;
+    JS_SetPropertyStr: (context: number, object: bigint, name: number, value: bigint) => number;
+  };
   const value = (pointer: number): bigint => {
     const { buffer, byteOffset } = instance.view(pointer, 8);
     return new DataView(buffer, byteOffset, 8).getBigUint64(0, true);
@@ -215,10 +225,10 @@ async function evaluatePrelude(
     await evaluate(`${name(native)} = thimble_${native}; delete globalThis.thimble_${native};`);
   }
   await evaluate(prelude);
-  const dispatcher = await evaluate(name("dispatch"));
-  (instance.exports["bridge:dispatcher"] as WebAssembly.Global<"i64">).value = BigInt.asIntN(
-    64,
-    value(dispatcher),
-  );
-  await evaluate(`delete ${name("dispatch")};`);
+  for (const entry of ["dispatcher", "tracker"]) {
+    const global = instance.exports[`bridge:${entry}`] as WebAssembly.Global<"i64">;
+    global.value = BigInt.asIntN(64, value(await evaluate(name(entry))));
+    await evaluate(`delete ${name(entry)};`);
+  }
+  JS_SetHostPromiseRejectionTracker(qjs_get_runtime_ptr(), tableBases.bridge! + BridgeSlot.track, 0);
 }

@@ -1,4 +1,4 @@
-import type { InvocationMetrics, InvocationRequest } from "../../runtime/invocation.ts";
+import type { InvocationMetrics, InvocationRequest, InvocationResult } from "../../runtime/invocation.ts";
 import type { HeaderList, LogLine } from "../../runtime/protocol.ts";
 import { type ErrorCode, outcomeDetail, outcomeError, PlatformError } from "../errors.ts";
 import { requestHeaders, responseHeaders } from "../headers.ts";
@@ -30,13 +30,16 @@ export async function invokeForAdmin(
   requestId: string,
   scope: RequestScope,
 ): Promise<InvokeResult> {
-  const { outcome, metrics, logs } = await invoker.invoke(live, toRequest(input), requestId, scope);
+  const { outcome, metrics, logs } = await collect(
+    await invoker.invoke(live, toRequest(input), requestId, scope),
+    live.limits.responseLimitBytes,
+  );
   const common = { metrics, logs, requestId };
   if (outcome.kind === "completed") {
     const { status, headers, body } = outcome.response;
     const sendable = responseHeaders(headers);
     if (sendable && status >= 200 && status <= 599) {
-      return { status, headers: toRecord(sendable), ...toText(body), ...common };
+      return { status, headers: toRecord(sendable), ...toText(body as Uint8Array), ...common };
     }
   }
   const error =
@@ -52,6 +55,30 @@ export async function invokeForAdmin(
     ...common,
     error: detail ? { code, message, detail } : { code, message },
   };
+}
+
+/** The result with a streamed body read to its end; a body that breaks off is the outcome that it broke off with. */
+async function collect(result: InvocationResult, limitBytes: number): Promise<InvocationResult> {
+  const { outcome, background } = result;
+  if (outcome.kind !== "completed" || !(outcome.response.body instanceof ReadableStream)) return result;
+  const chunks: Uint8Array[] = [];
+  let total = 0;
+  let over = false;
+  try {
+    for await (const chunk of outcome.response.body) {
+      total += chunk.byteLength;
+      over = total > limitBytes;
+      if (over) break;
+      chunks.push(chunk);
+    }
+  } catch {
+    // the outcome says why
+  }
+  const final = { ...result, ...(await background) };
+  if (over) return { ...final, outcome: { kind: "responseTooLarge", limitBytes } };
+  if (final.outcome.kind !== "completed") return final;
+  const body = Buffer.concat(chunks, total);
+  return { ...final, outcome: { kind: "completed", response: { ...outcome.response, body } } };
 }
 
 function toRequest(input: InvokeInput): InvocationRequest {

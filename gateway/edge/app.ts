@@ -1,6 +1,6 @@
 import { type Context, Hono } from "hono";
 import type { Admission } from "../admission.ts";
-import { readBody } from "../body.ts";
+import { requestBody } from "../body.ts";
 import type { Config } from "../config.ts";
 import { codeOf, errorResponse, outcomeError, PlatformError, toPlatformError } from "../errors.ts";
 import { requestHeaders } from "../headers.ts";
@@ -49,22 +49,25 @@ export function createEdgeApp(deps: EdgeDeps): Hono {
 async function handle(deps: EdgeDeps, request: Request): Promise<Response> {
   const { config, registry, invoker, log } = deps;
   const requestId = requestIdOf(request.headers.get("x-request-id"));
-  using scope = new RequestScope(config.limits.requestTimeoutMs, request.signal);
+  const scope = new RequestScope(config.limits.requestTimeoutMs, request.signal);
+  let streaming: Promise<unknown> | undefined;
   try {
     if (IMPOSSIBLE_METHODS.has(request.method)) {
       throw new PlatformError("method_not_allowed", `Functions do not take ${request.method}`);
     }
     const target = edgeTarget(request.url);
     const live = registry.get(target.name);
-    const body = await readBody(request, config.limits.bodyLimitBytes, scope.signal);
+    const body = await requestBody(request, config.limits.bodyLimitBytes, scope);
     const headers = requestHeaders(request.headers);
-    const { outcome } = await invoker.invoke(
+    const { outcome, background } = await invoker.invoke(
       live,
       { method: request.method, url: target.url, headers, body },
       requestId,
       scope,
     );
+    if (outcome.kind === "aborted") throw scope.error();
     if (outcome.kind !== "completed") throw outcomeError(outcome);
+    if (outcome.response.body instanceof ReadableStream) streaming = background;
     const response = toHttpResponse(outcome.response, requestId);
     if (response) return response;
     log.warn({ requestId, function: live.name }, "response with unusable status or headers");
@@ -78,5 +81,8 @@ async function handle(deps: EdgeDeps, request: Request): Promise<Response> {
     // The rest of the body is still on its way; the connection cannot carry another request.
     if (cutBody) response.headers.set("connection", "close");
     return response;
+  } finally {
+    if (streaming) void streaming.finally(() => scope[Symbol.dispose]());
+    else scope[Symbol.dispose]();
   }
 }

@@ -5,13 +5,21 @@ import { responseHeaders } from "../headers.ts";
 export function toHttpResponse(answer: InvocationResponse, requestId: string): Response | undefined {
   const { status } = answer;
   // 1xx would be taken for an interim answer, and the client would go on waiting.
-  if (!Number.isInteger(status) || status < 200 || status > 599) return undefined;
-  const headers = responseHeaders(answer.headers);
-  if (!headers) return undefined;
+  const usable = Number.isInteger(status) && status >= 200 && status <= 599;
+  const headers = usable ? responseHeaders(answer.headers) : undefined;
+  if (!headers) {
+    discard(answer.body);
+    return undefined;
+  }
   headers.push(["x-request-id", requestId]);
   const empty = status === 204 || status === 205 || status === 304;
-  const body = empty ? null : (answer.body as Uint8Array<ArrayBuffer>);
+  if (empty) discard(answer.body);
+  const body = empty ? null : (answer.body as Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array>);
   return new Response(body, { status, headers: compact(headers) });
+}
+
+function discard(body: InvocationResponse["body"]): void {
+  if (body instanceof ReadableStream) void body.cancel().catch(() => {});
 }
 
 /** A plain record when no name comes twice: the server writes it without building a `Headers` first. */

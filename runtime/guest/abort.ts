@@ -1,4 +1,4 @@
-import { Event, EventTarget } from "./events.ts";
+import { defineHandler, Event, EventTarget } from "./events.ts";
 import { setTimeout } from "./timers.ts";
 
 const internal = Symbol();
@@ -7,17 +7,24 @@ let fire: (signal: AbortSignal, reason: unknown) => void;
 export class AbortSignal extends EventTarget {
   #aborted = false;
   #reason: unknown;
-  onabort: ((event: Event) => unknown) | null = null;
+  /** Signals made of this one by `any`: they fire with it. */
+  #dependents: AbortSignal[] | undefined;
+  /** For a signal made by `any`: what it was made of. */
+  #sources: AbortSignal[] | undefined;
+  declare onabort: ((event: Event) => unknown) | null;
 
   static {
     fire = (signal, reason) => {
       if (signal.#aborted) return;
-      signal.#aborted = true;
-      signal.#reason =
+      const why =
         reason === undefined ? new DOMException("This operation was aborted", "AbortError") : reason;
-      const event = new Event("abort");
-      signal.onabort?.(event);
-      signal.dispatchEvent(event);
+      const all = [signal, ...(signal.#dependents ?? []).filter((dependent) => !dependent.#aborted)];
+      // all of them are aborted before the first of their listeners is called
+      for (const one of all) {
+        one.#aborted = true;
+        one.#reason = why;
+      }
+      for (const one of all) one.dispatchEvent(new Event("abort"));
     };
   }
 
@@ -41,22 +48,33 @@ export class AbortSignal extends EventTarget {
     return signal;
   }
   static timeout(delayMs: number): AbortSignal {
+    const delay = Number(delayMs);
+    if (!(delay >= 0 && delay <= Number.MAX_SAFE_INTEGER))
+      throw new TypeError("The delay is a number of milliseconds");
     const signal = new AbortSignal(internal);
-    setTimeout(() => fire(signal, new DOMException("The operation timed out.", "TimeoutError")), delayMs);
+    setTimeout(() => fire(signal, new DOMException("The operation timed out.", "TimeoutError")), delay);
     return signal;
   }
   static any(signals: Iterable<AbortSignal>): AbortSignal {
     const combined = new AbortSignal(internal);
-    for (const signal of signals) {
-      if (signal.aborted) {
-        fire(combined, signal.reason);
-        break;
-      }
-      signal.addEventListener("abort", () => fire(combined, signal.reason), { once: true });
+    const given = [...signals];
+    for (const signal of given) {
+      if (!(signal instanceof AbortSignal)) throw new TypeError("AbortSignal.any takes signals");
+      if (!signal.#aborted || combined.#aborted) continue;
+      combined.#aborted = true;
+      combined.#reason = signal.#reason;
+    }
+    if (combined.#aborted) return combined;
+    const sources = new Set(given.flatMap((signal) => signal.#sources ?? [signal]));
+    combined.#sources = [...sources];
+    for (const source of sources) {
+      source.#dependents ??= [];
+      source.#dependents.push(combined);
     }
     return combined;
   }
 }
+defineHandler(AbortSignal.prototype, "abort");
 
 export class AbortController {
   readonly #signal = new AbortSignal(internal);

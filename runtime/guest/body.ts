@@ -1,4 +1,4 @@
-import { Blob, blobBytes, bytesOf } from "./blob.ts";
+import { Blob, blobBytes, bytesOf, isBufferSource } from "./blob.ts";
 import { encodeMultipart, FormData, parseForm } from "./form-data.ts";
 import { decodeText, encodeText, noBytes, parseJson, rejected, resolved, then } from "./primordials.ts";
 import { isDisturbed, ReadableStream, readAll, streamOf } from "./stream.ts";
@@ -11,18 +11,19 @@ const NativeParams = Object.getPrototypeOf(URLSearchParams) as typeof globalThis
 
 /** What a body argument means: its content, and the content type that it implies. */
 export function extractBody(body: unknown): [content: Content, contentType: string | null] {
-  if (typeof body === "string") return [body, "text/plain;charset=UTF-8"];
+  if (typeof body === "string") return [body.toWellFormed(), "text/plain;charset=UTF-8"];
   if (body === null || body === undefined) return [null, null];
-  if (body instanceof Uint8Array) return [body.slice(), null];
-  if (body instanceof ArrayBuffer || ArrayBuffer.isView(body)) return [bytesOf(body).slice(), null];
+  if (isBufferSource(body)) return [bytesOf(body).slice(), null];
   if (body instanceof ReadableStream) {
-    if (isDisturbed(body)) throw new TypeError("The body stream is locked or has been read");
+    if (body.locked || isDisturbed(body)) throw new TypeError("The body stream is locked or has been read");
     return [body, null];
   }
   if (body instanceof NativeParams) return [`${body}`, "application/x-www-form-urlencoded;charset=UTF-8"];
   if (body instanceof Blob) return [blobBytes(body), body.type || null];
   if (body instanceof FormData) return encodeMultipart(body);
-  return [`${body}`, "text/plain;charset=UTF-8"];
+  if (typeof body === "object" && Symbol.asyncIterator in body)
+    return [ReadableStream.from(body as AsyncIterable<Uint8Array>), null];
+  return [`${body}`.toWellFormed(), "text/plain;charset=UTF-8"];
 }
 
 export let takeContent: (body: Body) => Content;
@@ -61,13 +62,13 @@ export abstract class Body {
     this.#content = content;
   }
 
-  abstract get headers(): Headers;
+  abstract get headers(): globalThis.Headers;
 
   #take(): Content {
-    if (this.#used) throw alreadyUsed();
     const content = this.#content;
     if (content === null) return null;
-    if (content instanceof ReadableStream && isDisturbed(content)) throw alreadyUsed();
+    if (this.#used || (content instanceof ReadableStream && (content.locked || isDisturbed(content))))
+      throw alreadyUsed();
     this.#used = true;
     return content;
   }
@@ -91,7 +92,7 @@ export abstract class Body {
     return stream;
   }
   get bodyUsed(): boolean {
-    return this.#used || (this.#content instanceof ReadableStream && isRead(this.#content));
+    return this.#used || (this.#content instanceof ReadableStream && isDisturbed(this.#content));
   }
   text(): Promise<string> {
     return this.#consume(toText);
@@ -100,25 +101,33 @@ export abstract class Body {
     return this.#consume((content) => parseJson(toText(content)));
   }
   bytes(): Promise<Uint8Array> {
-    return this.#consume(toBytes);
+    return this.#consume((content) => (content === null ? new Uint8Array(0) : toBytes(content)));
   }
   arrayBuffer(): Promise<ArrayBuffer> {
     return this.#consume((content) => {
       const bytes = toBytes(content);
-      return bytes.byteLength === bytes.buffer.byteLength ? bytes.buffer : bytes.slice().buffer;
+      return bytes.byteLength === bytes.buffer.byteLength && bytes !== noBytes
+        ? bytes.buffer
+        : bytes.slice().buffer;
     });
   }
   blob(): Promise<Blob> {
-    const type = this.headers.get("content-type") ?? "";
-    return this.#consume((content) => new Blob([toBytes(content)], { type }));
+    return this.#consume((content) => new Blob([toBytes(content)], { type: mimeType(this) }));
   }
   formData(): Promise<FormData> {
-    const type = this.headers.get("content-type") ?? "";
-    return this.#consume((content) => parseForm(toBytes(content), type));
+    return this.#consume((content) => parseForm(toBytes(content), this.headers.get("content-type") ?? ""));
   }
 }
 
-const isRead = (stream: ReadableStream) => isDisturbed(stream) && !stream.locked;
+/** The content type without its needless spaces, or nothing when it is none. */
+function mimeType(body: Body): string {
+  const [essence = "", ...parameters] = (body.headers.get("content-type") ?? "")
+    .split(";")
+    .map((part) => part.trim());
+  return /^[^\s/]+\/[^\s/]+$/.test(essence)
+    ? [essence, ...parameters.filter((part) => part !== "")].join(";")
+    : "";
+}
 
 function alreadyUsed(): TypeError {
   return new TypeError("The body has already been used");

@@ -1,5 +1,6 @@
 import type { RequestHead } from "../protocol.ts";
 import type { AbortSignal } from "./abort.ts";
+import type { Content } from "./body.ts";
 import { log } from "./console.ts";
 import { waitUntil } from "./invocation.ts";
 import { incomingRequest, type Request } from "./request.ts";
@@ -11,20 +12,20 @@ export class Context {
   readonly functionName: string;
   readonly version: number;
   #head: RequestHead;
-  #bytes: Uint8Array;
+  #body: Content;
   #request: Request | null = null;
 
-  constructor(head: RequestHead, bytes: Uint8Array) {
+  constructor(head: RequestHead, body: Content) {
     const { context } = head;
     this.requestId = context.requestId;
     this.functionName = context.functionName;
     this.version = context.version;
     this.#head = head;
-    this.#bytes = bytes;
+    this.#body = body;
   }
   /** The HTTP request, for event-style handlers too. */
   get request(): Request {
-    this.#request ??= incomingRequest(this.#head, this.#bytes);
+    this.#request ??= incomingRequest(this.#head, this.#body);
     return this.#request;
   }
   get signal(): AbortSignal {

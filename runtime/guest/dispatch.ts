@@ -4,7 +4,9 @@ import { Context } from "./context.ts";
 import { type Entry, findEntry } from "./entry.ts";
 import { hostError, settle } from "./host.ts";
 import { abort, begin, fail, uncaught } from "./invocation.ts";
+import { ownBody, sourceStream } from "./pipes.ts";
 import { parseJson, resolved, then } from "./primordials.ts";
+import { reportSoon } from "./rejections.ts";
 import { reply } from "./reply.ts";
 import { Response } from "./response.ts";
 import { setEnv } from "./variables.ts";
@@ -34,7 +36,13 @@ function handle(text: string, bytes: Uint8Array): void {
   const head = parseJson(text) as RequestHead;
   begin(head.method);
   setEnv(head.env);
-  const result = entry(new Context(head, bytes), bytes, head.method);
+  reportSoon();
+  const body = head.stream
+    ? sourceStream(ownBody)
+    : bytes.length === 0
+      ? null
+      : (bytes as Uint8Array<ArrayBuffer>);
+  const result = entry(new Context(head, body), body, head.method);
   if (!(result instanceof Response) && typeof (result as PromiseLike<unknown> | null)?.then === "function") {
     then(resolved(result), reply, fail);
   } else reply(result);

@@ -1,13 +1,15 @@
+import type { Content } from "./body.ts";
 import type { Context } from "./context.ts";
 import { Event } from "./events.ts";
 import { sendEmpty } from "./invocation.ts";
-import { decodeText, parseJson } from "./primordials.ts";
+import { decodeText, parseJson, then } from "./primordials.ts";
 import type { Request } from "./request.ts";
 import { Response } from "./response.ts";
+import { ReadableStream, readAll } from "./stream.ts";
 import { env } from "./variables.ts";
 
 /** Answers one request; the value it returns (or promises) is turned into a response. */
-export type Entry = (context: Context, bytes: Uint8Array, method: string) => unknown;
+export type Entry = (context: Context, body: Content, method: string) => unknown;
 type RequestHandler = (request: Request, context: Context) => unknown;
 type Namespace = Record<string, unknown>;
 
@@ -96,11 +98,11 @@ export function findEntry(namespace: Namespace): Entry {
 }
 
 function eventEntry(handler: (body: unknown, context: Context) => unknown): Entry {
-  return (context, bytes) => {
-    if (bytes.length === 0) return handler(undefined, context);
+  const answer = (text: string, context: Context): unknown => {
+    if (text === "") return handler(undefined, context);
     let body: unknown;
     try {
-      body = parseJson(decodeText(bytes));
+      body = parseJson(text);
     } catch (error) {
       const message = `The request body is not valid JSON: ${(error as Error).message}`;
       const { requestId } = context;
@@ -108,13 +110,18 @@ function eventEntry(handler: (body: unknown, context: Context) => unknown): Entr
     }
     return handler(body, context);
   };
+  return (context, body) => {
+    if (body instanceof ReadableStream)
+      return then(readAll(body), (bytes) => answer(decodeText(bytes), context));
+    return answer(typeof body === "string" ? body : body === null ? "" : decodeText(body), context);
+  };
 }
 
 function methodEntry(byMethod: Record<string, RequestHandler>): Entry {
   const allowed = new Set([...Object.keys(byMethod), "OPTIONS"]);
   if (byMethod.GET) allowed.add("HEAD");
   const allow = methods.filter((name) => allowed.has(name)).join(", ");
-  return (context, _bytes, method) => {
+  return (context, _body, method) => {
     const handle = byMethod[method] ?? (method === "HEAD" ? byMethod.GET : undefined);
     if (handle) return handle(context.request, context);
     sendEmpty(method === "OPTIONS" ? 204 : 405, [["allow", allow]]);

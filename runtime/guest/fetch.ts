@@ -1,39 +1,68 @@
-import type { FetchRequest } from "../protocol.ts";
+import type { FetchRequest, FetchResponse } from "../protocol.ts";
 import { Op } from "../protocol.ts";
-import { takeContent, toBytes } from "./body.ts";
+import { type Content, takeContent, toBytes } from "./body.ts";
 import { cancel, start } from "./host.ts";
-import { rejected, stringifyJson, then } from "./primordials.ts";
+import { pump, release, sourceStream } from "./pipes.ts";
+import { noBytes, parseJson, rejected, stringifyJson, then } from "./primordials.ts";
 import { Request, type RequestInit } from "./request.ts";
 import { fetchedResponse, type Response } from "./response.ts";
-import { ReadableStream, readAll } from "./stream.ts";
+import { discard, ReadableStream } from "./stream.ts";
 
 export function fetch(input: unknown, init?: RequestInit): Promise<Response> {
   try {
     const request = new Request(input, init);
-    const content = takeContent(request);
-    if (content instanceof ReadableStream)
-      return then(readAll(content), (bytes) => transfer(request, bytes, true));
-    return transfer(request, toBytes(content), content !== null);
+    return transfer(request, takeContent(request));
   } catch (error) {
     return rejected(error);
   }
 }
 
-function transfer(request: Request, body: Uint8Array, hasBody: boolean): Promise<Response> {
+function transfer(request: Request, content: Content): Promise<Response> {
   const { method, url, redirect, headers, signal } = request;
-  if (signal.aborted) return rejected(signal.reason);
-  const message: FetchRequest = { method, url, headers: [...headers], redirect, hasBody };
+  const stream = content instanceof ReadableStream ? content : null;
+  if (signal.aborted) {
+    if (stream) discard(stream, signal.reason);
+    return rejected(signal.reason);
+  }
+  const message: FetchRequest = { method, url, headers: [...headers], redirect, hasBody: content !== null };
+  if (stream) message.stream = true;
+  const body = content instanceof ReadableStream ? noBytes : toBytes(content);
   return new Promise((resolve, reject) => {
-    const onAbort = () => {
+    let output: ReadableStreamDefaultController<Uint8Array> | undefined;
+    const give = () => {
       cancel(id);
+      release(id);
+    };
+    const onAbort = () => {
+      give();
       reject(signal.reason);
+      output?.error(signal.reason);
     };
     const id = start("fetch", Op.fetch, stringifyJson(message), body, (error, text, bytes) => {
-      signal.removeEventListener("abort", onAbort);
-      if (error) reject(fetchError(error));
-      else resolve(fetchedResponse(text, bytes));
+      if (error) {
+        signal.removeEventListener("abort", onAbort);
+        reject(fetchError(error));
+      } else {
+        const head = parseJson(text) as FetchResponse;
+        resolve(fetchedResponse(head, received(head, bytes)));
+      }
     });
     signal.addEventListener("abort", onAbort, { once: true });
+    if (stream) {
+      // what the server makes of a body that broke off is its answer
+      then(pump(stream, id), undefined as never, (error) => {
+        if ((error as Error)?.name === "AbortError") return;
+        give();
+        reject(error);
+      });
+    }
+    function received(head: FetchResponse, bytes: Uint8Array): Content {
+      if (head.hasBody === false) return null;
+      if (!head.stream) return bytes as Uint8Array<ArrayBuffer>;
+      return sourceStream(id, fetchError, (controller) => {
+        output = controller as never;
+      });
+    }
   });
 }
 

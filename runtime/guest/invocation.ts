@@ -2,14 +2,16 @@ import type { GuestError, HeaderList, ResponseHead } from "../protocol.ts";
 import { Op } from "../protocol.ts";
 import { forgetPending, host } from "./host.ts";
 import { inspect, stackOf } from "./inspect.ts";
+import { ownBody, pump } from "./pipes.ts";
 import { encodeText, noBytes, resolved, stringifyJson, then } from "./primordials.ts";
+import { discard, type ReadableStream } from "./stream.ts";
 
 // One image serves one request, so what belongs to the invocation is module state.
 let answered = true;
 let bodyless = false;
 let waiting = 0;
 let aborted = false;
-let abortListener: (() => void) | null = null;
+let abortListener: ((reason?: unknown) => void) | null = null;
 
 export function begin(method: string): void {
   bodyless = method === "HEAD";
@@ -30,6 +32,22 @@ export function sendJson(text: string): void {
 
 export function send(head: ResponseHead, body: Uint8Array): void {
   sendHead(null, head, body);
+}
+
+/** Sends a response whose body follows as the stream brings it. */
+export function sendStream(head: ResponseHead, body: ReadableStream): void {
+  if (answered || bodyless || aborted) {
+    discard(body);
+    send(head, noBytes);
+    return;
+  }
+  head.stream = true;
+  working();
+  send(head, noBytes);
+  then(pump(body, ownBody), settled, (error) => {
+    if (!aborted) host(Op.fail, stringifyJson(describe(error)));
+    settled();
+  });
 }
 
 function sendHead(ready: string | null, head: ResponseHead, body: Uint8Array): void {
@@ -56,8 +74,8 @@ export function failWith(code: string, message: string): void {
 }
 
 /** An error that nothing awaits: thrown by a timer's callback or an event listener. */
-export function uncaught(reason: unknown): void {
-  if (answered) logError(`Uncaught ${inspect(reason)}`);
+export function uncaught(reason: unknown, what = "Uncaught"): void {
+  if (answered) logError(`${what} ${inspect(reason)}`);
   else fail(reason);
 }
 
@@ -65,27 +83,37 @@ function logError(message: string): void {
   host(Op.log, stringifyJson({ level: "error", message }));
 }
 
-export function waitUntil(work: unknown): void {
+/** Something goes on that keeps the invocation going: {@link settled} ends it. */
+export function working(): void {
   waiting++;
-  then(resolved(work), workDone, (reason) => {
-    logError(`A promise given to waitUntil was rejected: ${inspect(reason)}`);
-    workDone();
-  });
 }
 
-function workDone(): void {
+export function settled(): void {
   if (--waiting === 0 && answered) host(Op.done);
 }
 
+export function waitUntil(work: unknown): void {
+  working();
+  then(resolved(work), settled, (reason) => {
+    logError(`A promise given to waitUntil was rejected: ${inspect(reason)}`);
+    settled();
+  });
+}
+
 /** Calls the listener when the client goes away, at once if it has. */
-export function onAbort(listener: () => void): void {
+export function onAbort(listener: (reason?: unknown) => void): void {
   if (aborted) listener();
   else abortListener = listener;
 }
 
+/** The client has gone. A handler that does not listen to that is given up; what `waitUntil` holds goes on. */
 export function abort(): void {
   aborted = true;
-  abortListener?.();
+  if (abortListener) abortListener(new DOMException("The client went away", "AbortError"));
+  else {
+    answered = true;
+    if (waiting === 0) host(Op.done);
+  }
 }
 
 /** The parts of a thrown value that the host gets. Getters of the function's own errors may throw. */

@@ -1,20 +1,24 @@
 // The guest library: evaluated once into the base image, before any function's code.
 import { AbortController, AbortSignal } from "./abort.ts";
 import { Blob, File } from "./blob.ts";
+import { CompressionStream, DecompressionStream } from "./compression.ts";
 import { console } from "./console.ts";
 import { extendCrypto } from "./crypto.ts";
 import { dispatch, register } from "./dispatch.ts";
-import { addFetchListener } from "./entry.ts";
 import { Deno, navigator, process } from "./environment.ts";
 import { CustomEvent, Event, EventTarget } from "./events.ts";
 import { fetch } from "./fetch.ts";
 import { FormData } from "./form-data.ts";
+import { addEventListener, dispatchEvent, removeEventListener } from "./global-events.ts";
+import { Headers } from "./headers.ts";
 import { random } from "./host.ts";
-import { defineGlobal } from "./primordials.ts";
+import { asInterface, defineGlobal } from "./primordials.ts";
+import { PromiseRejectionEvent, track } from "./rejections.ts";
 import { Request } from "./request.ts";
 import { Response } from "./response.ts";
 import { sql } from "./sql.ts";
-import { ReadableStream } from "./stream.ts";
+import { streamGlobals } from "./stream.ts";
+import { TextDecoderStream, TextEncoderStream } from "./text-streams.ts";
 import { clearTimer, queueMicrotask, setImmediate, setInterval, setTimeout } from "./timers.ts";
 import { extendUrl, URLSearchParams } from "./url.ts";
 
@@ -32,19 +36,27 @@ const globals = {
   EventTarget,
   File,
   FormData,
-  ReadableStream,
+  CompressionStream,
+  DecompressionStream,
+  Headers,
+  PromiseRejectionEvent,
+  ...streamGlobals,
   Request,
   Response,
+  TextDecoderStream,
+  TextEncoderStream,
   URLSearchParams,
-  addEventListener: addFetchListener,
+  addEventListener,
   clearImmediate: clearTimer,
   clearInterval: clearTimer,
   clearTimeout: clearTimer,
   console,
+  dispatchEvent,
   fetch,
   navigator,
   process,
   queueMicrotask,
+  removeEventListener,
   self: globalThis,
   global: globalThis,
   setImmediate,
@@ -55,12 +67,14 @@ for (const [name, value] of Object.entries(globals)) {
   // a minifier may have renamed it
   if (typeof value === "function") {
     Object.defineProperty(value, "name", { value: name, configurable: true });
+    if (name[0]! < "a") asInterface(value.prototype as object, name);
   }
   defineGlobal(name, value);
 }
 
 defineGlobal(Symbol.for("thimble.modules"), { "thimble:db": { sql, default: sql } });
-defineGlobal(Symbol.for("thimble.dispatch"), dispatch);
+defineGlobal(Symbol.for("thimble.dispatcher"), dispatch);
+defineGlobal(Symbol.for("thimble.tracker"), track);
 defineGlobal(Symbol.for("thimble.register"), (namespace: Record<string, unknown>) => {
   delete (globalThis as unknown as Record<symbol, unknown>)[Symbol.for("thimble.register")];
   register(namespace);

@@ -28,6 +28,15 @@ export const encodeText = (text: string): Uint8Array<ArrayBuffer> => encoder.enc
 
 export const noBytes: Uint8Array<ArrayBuffer> = new Uint8Array(0);
 
+/** What Web IDL says of an interface's prototype: its members can be enumerated, and it has a name. */
+export function asInterface(prototype: object, name: string): void {
+  for (const key of Object.getOwnPropertyNames(prototype)) {
+    if (key !== "constructor") defineProperty(prototype, key, { enumerable: true });
+  }
+  if (!Object.hasOwn(prototype, Symbol.toStringTag))
+    defineProperty(prototype, Symbol.toStringTag, { value: name, configurable: true });
+}
+
 /** A global of the web platform: writable and configurable, but not enumerable. */
 export function defineGlobal(name: PropertyKey, value: unknown): void {
   defineProperty(globalThis, name, { value, writable: true, configurable: true, enumerable: false });

@@ -55,6 +55,8 @@ const modules: Record<string, string> = {
     'const m = globalThis[Symbol.for("thimble.modules")]["thimble:db"]; export const sql = m.sql; export default sql;',
 };
 
+const startingOps = new Set<Op>([Op.timer, Op.fetch, Op.query, Op.read, Op.write, Op.turn, Op.transcode]);
+
 export interface HostCall {
   op: Op;
   text: string;
@@ -86,6 +88,8 @@ export class Guest {
   building = true;
   #dispatch: JSValueHandle;
   #nextId = 1;
+  /** Operations that complete once the microtask queue is empty. */
+  #soon: number[] = [];
 
   private constructor(vm: QuickJS, code: string) {
     this.vm = vm;
@@ -97,7 +101,7 @@ export class Guest {
     vm.callFunction(install, vm.undefined, host, random);
     vm.evalCode(code, "thimble:guest");
     this.#dispatch = vm.evalCode(
-      '{ const key = Symbol.for("thimble.dispatch"), dispatch = globalThis[key]; delete globalThis[key]; dispatch }',
+      '{ const key = Symbol.for("thimble.dispatcher"), dispatch = globalThis[key]; delete globalThis[key]; dispatch }',
     );
   }
 
@@ -126,7 +130,7 @@ export class Guest {
     const text = textHandle && !textHandle.isUndefined ? textHandle.toString() : "";
     const bytes =
       bytesHandle && !bytesHandle.isUndefined ? bytesHandle.toUint8Array().slice() : new Uint8Array();
-    const starts = op === Op.timer || op === Op.fetch || op === Op.query;
+    const starts = startingOps.has(op);
     if (this.building && (starts || op === Op.random)) return Refused.building;
     const id = starts ? this.#nextId++ : 0;
     this.calls.push({ op, text, bytes, id });
@@ -135,7 +139,12 @@ export class Guest {
     } else if (op === Op.fail) this.failure = JSON.parse(text);
     else if (op === Op.log) this.logs.push(JSON.parse(text));
     else if (op === Op.done) this.done = true;
-    else if (op === Op.random) {
+    else if (op === Op.turn) this.#soon.push(id);
+    else if (op === Op.write && text === "0" && this.answer) {
+      const all = Buffer.concat([this.answer.bytes, bytes]);
+      this.answer = { ...this.answer, bytes: all, body: all.toString() };
+      this.#soon.push(id);
+    } else if (op === Op.random) {
       for (let i = 0; i < bytes.length && i < 64; i++)
         this.vm.setProp(bytesHandle!, String(i), this.vm.newNumber(i));
     }
@@ -153,6 +162,8 @@ export class Guest {
       vm.newUint8Array(bytes),
     );
     vm.executePendingJobs();
+    const next = this.#soon.shift();
+    if (next !== undefined) this.dispatch(Event.complete, next, "", new Uint8Array());
   }
 
   request({ method, path = "/", headers = [], env = {}, body = "" }: TestRequest = {}): this {

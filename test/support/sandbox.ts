@@ -56,8 +56,8 @@ export function sandboxes(options?: RuntimeOptions): Bench {
   return {
     runtime,
     program: async (source) => runtime.load(await artifactOf(source)),
-    run: (program, { request, env = {}, services, signal, ...own } = {}) =>
-      runtime.run(
+    run: async (program, { request, env = {}, services, signal, ...own } = {}) => {
+      const result = await runtime.run(
         program,
         { method: "GET", url: "http://localhost/", headers: [], body: new Uint8Array(0), ...request },
         {
@@ -67,14 +67,28 @@ export function sandboxes(options?: RuntimeOptions): Bench {
           services: { ...noServices, ...services },
           ...(signal ? { signal } : {}),
         },
-      ),
+      );
+      return collected(result);
+    },
   };
 }
 
-/** The response's body as text; throws with the outcome when there was no response. */
-export function text({ outcome }: InvocationResult): string {
-  if (outcome.kind !== "completed") throw new Error(`no response: ${JSON.stringify(outcome)}`);
-  return Buffer.from(outcome.response.body).toString();
+/** The result with a streamed body read to its end. */
+export async function collected(result: InvocationResult): Promise<InvocationResult> {
+  const { outcome } = result;
+  if (outcome.kind !== "completed" || outcome.response.body instanceof Uint8Array) return result;
+  const body = new Uint8Array(await new Response(outcome.response.body as BodyInit).arrayBuffer());
+  return { ...result, outcome: { kind: "completed", response: { ...outcome.response, body } } };
 }
+
+/** The body of a response that is whole. */
+export function bytesOf({ outcome }: InvocationResult): Uint8Array {
+  if (outcome.kind !== "completed") throw new Error(`no response: ${JSON.stringify(outcome)}`);
+  if (!(outcome.response.body instanceof Uint8Array)) throw new Error("the response is a stream");
+  return outcome.response.body;
+}
+
+/** The response's body as text; throws with the outcome when there was no response. */
+export const text = (result: InvocationResult): string => Buffer.from(bytesOf(result)).toString();
 
 export const json = (result: InvocationResult) => JSON.parse(text(result));

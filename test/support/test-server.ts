@@ -26,8 +26,16 @@ const answer = (body: string, more: Partial<InvocationResponse> = {}): Outcome =
 type Behaviour = (request: InvocationRequest, options: RunOptions) => Outcome | Promise<Outcome>;
 
 const behaviours: Record<string, Behaviour> = {
-  echo: (request, { env, context }) => {
-    const { method, url, headers, body } = request;
+  echo: async (request, { env, context, signal }) => {
+    const { method, url, headers } = request;
+    let body: Uint8Array;
+    try {
+      body = new Uint8Array(await new Response(request.body as BodyInit).arrayBuffer());
+    } catch (error) {
+      if (signal?.aborted) return { kind: "aborted" };
+      throw error;
+    }
+    if (signal?.aborted) return { kind: "aborted" };
     return answer(
       JSON.stringify({
         method,

@@ -1,9 +1,9 @@
 import type { FetchRequest, FetchResponse } from "../../protocol.ts";
 import { abortError, egressError, fromTransport } from "./errors.ts";
-import { Hop, type HopResponse } from "./hop.ts";
+import { type Connection, Connections, type HopRequest, type HopResponse } from "./hop.ts";
 import { checkMethod, outgoingHeaders, withoutBodyHeaders, withoutCredentials } from "./request-headers.ts";
-import { codings, readBody } from "./response-body.ts";
-import { type Resolve, resolveBySystem, Targets } from "./target.ts";
+import { bodyStream, codings } from "./response-body.ts";
+import { type Resolve, resolveBySystem, type Target, Targets } from "./target.ts";
 
 export interface EgressOptions {
   /** `host:port` entries that are allowed although private or on a blocked port; a matter for the operator. Default none. */
@@ -20,7 +20,7 @@ export interface EgressOptions {
   resolve?: Resolve;
 }
 
-/** What the function's own configuration narrows. */
+/** What the function's own configuration narrows. One object for each tenant: connections are kept for it, and for nobody else. */
 export interface EgressPolicy {
   /** Names or `*.suffix`; undefined allows every public host, an empty list none. */
   hosts?: string[];
@@ -28,15 +28,16 @@ export interface EgressPolicy {
 
 export interface Egress {
   /**
-   * Rejects with a HostError whose code is an `EgressErrorCode`. The total time is the caller's to limit by the signal;
-   * a reason named TimeoutError becomes `egress_timeout`.
+   * Resolves when the answer's head is there; its body must be read or cancelled. Rejects, as its body does, with a HostError whose
+   * code is an `EgressErrorCode`. The total time is the caller's to limit by the signal; a reason named TimeoutError becomes
+   * `egress_timeout`.
    */
   fetch(
     request: FetchRequest,
-    body: Uint8Array,
+    body: Uint8Array | ReadableStream<Uint8Array>,
     signal: AbortSignal,
     policy?: EgressPolicy,
-  ): Promise<{ head: FetchResponse; body: Uint8Array }>;
+  ): Promise<{ head: FetchResponse; body: Uint8Array | ReadableStream<Uint8Array> }>;
   /** Ends all requests under way with `egress_aborted` and refuses later ones. */
   close(): Promise<void>;
 }
@@ -54,69 +55,99 @@ export function createEgress(options: EgressOptions = {}): Egress {
   const maxRedirects = options.maxRedirects ?? 5;
   const closing = new AbortController();
   const underWay = new Set<Promise<unknown>>();
+  const tenants = new WeakMap<EgressPolicy, Connections>();
+  const nobody: EgressPolicy = {};
 
   async function follow(
     request: FetchRequest,
-    bytes: Uint8Array,
+    bytes: Uint8Array | ReadableStream<Uint8Array>,
     signal: AbortSignal,
     policy: EgressPolicy,
-  ): Promise<{ head: FetchResponse; body: Uint8Array }> {
+  ): Promise<Answer> {
     let url = parseUrl(request.url);
     let method = normalMethod(request.method);
     let body = request.hasBody ? bytes : null;
     checkMethod(method, body !== null);
     let headers = outgoingHeaders(request.headers, limits.maxHeaderBytes);
+    const connections = tenants.get(policy) ?? new Connections(limits);
+    if (policy !== nobody) tenants.set(policy, connections);
 
     for (let redirects = 0; ; redirects++) {
       if (signal.aborted) throw abortError(signal, url.host);
       const target = await targets.vet(url, policy.hosts, signal);
-      const hop = new Hop(target, limits);
+      const { response, connection } = await send(connections, target, { method, headers, body }, signal);
+      let location: URL | null;
       try {
-        const response = await hop.send({ method, headers, body }, signal);
-        const location = redirectLocation(response, request.redirect, url);
-        if (location === null) return await finish(response, url, method, redirects > 0);
-        if (redirects >= maxRedirects)
+        location = redirectLocation(response, request.redirect, url);
+        if (location !== null && redirects >= maxRedirects)
           throw egressError(
             "egress_redirects",
             `more than ${maxRedirects} redirects, the last by ${url.host}`,
           );
-        const turnsIntoGet =
-          response.status === 303
-            ? method !== "GET" && method !== "HEAD"
-            : method === "POST" && (response.status === 301 || response.status === 302);
-        if (turnsIntoGet) {
-          method = "GET";
-          body = null;
-          headers = withoutBodyHeaders(headers);
-        }
-        if (location.origin !== url.origin) headers = withoutCredentials(headers);
-        url = location;
       } catch (error) {
-        throw fromTransport(error, url.host, signal);
-      } finally {
-        await hop.close();
+        void connection.close();
+        throw error;
       }
+      if (location === null) {
+        const done = (whole: boolean) => {
+          if (whole && policy !== nobody) connections.keep(connection);
+          else void connection.close();
+        };
+        return finish(response, url, method, redirects > 0, signal, done);
+      }
+      // what a redirect says besides its location is not read
+      void connection.close();
+      const turnsIntoGet =
+        response.status === 303
+          ? method !== "GET" && method !== "HEAD"
+          : method === "POST" && (response.status === 301 || response.status === 302);
+      if (turnsIntoGet) {
+        method = "GET";
+        body = null;
+        headers = withoutBodyHeaders(headers);
+      } else if (body instanceof ReadableStream) {
+        throw egressError("egress_redirects", `${url.host} redirects, and the body is a stream that is gone`);
+      }
+      if (location.origin !== url.origin) headers = withoutCredentials(headers);
+      url = location;
     }
   }
 
-  async function finish(response: HopResponse, url: URL, method: string, redirected: boolean) {
+  function finish(
+    response: HopResponse,
+    url: URL,
+    method: string,
+    redirected: boolean,
+    signal: AbortSignal,
+    done: (whole: boolean) => void,
+  ): Answer {
     const applied = codings(response.headers);
-    const body = await readBody(response.body, applied ?? [], maxBodyBytes, url.host);
+    const hasBody = method !== "HEAD" && ![101, 204, 205, 304].includes(response.status);
+    const options = { maxBytes: maxBodyBytes, host: url.host, signal, done };
+    const body = bodyStream(response.body, applied ?? [], options);
     // A HEAD's length is news; any other would contradict the decoded body.
     const dropped = new Set(["connection", "keep-alive", "transfer-encoding", "trailer", "upgrade"]);
-    if (method !== "HEAD" && applied !== null) dropped.add("content-encoding").add("content-length");
+    if (method !== "HEAD" && applied !== null && applied.length > 0) dropped.add("content-length");
+    if (method !== "HEAD" && applied !== null) dropped.add("content-encoding");
     const head: FetchResponse = {
       status: response.status,
       statusText: response.statusText,
       headers: response.headers.filter(([name]) => !dropped.has(name)),
       url: withoutFragment(url),
       redirected,
+      hasBody,
     };
-    return { head, body };
+    if (hasBody) return { head, body };
+    // read to its end, so that the connection can be kept
+    void body
+      .getReader()
+      .read()
+      .catch(() => {});
+    return { head, body: new Uint8Array(0) };
   }
 
   return {
-    async fetch(request, body, signal, policy = {}) {
+    async fetch(request, body, signal, policy = nobody) {
       const result = follow(request, body, AbortSignal.any([signal, closing.signal]), policy);
       underWay.add(result);
       try {
@@ -130,6 +161,34 @@ export function createEgress(options: EgressOptions = {}): Egress {
       await Promise.allSettled(underWay);
     },
   };
+}
+
+interface Answer {
+  head: FetchResponse;
+  body: Uint8Array | ReadableStream<Uint8Array>;
+}
+
+/** Methods that may be sent again when a kept connection turns out to be closed. */
+const REPEATABLE = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE"]);
+
+async function send(
+  connections: Connections,
+  target: Target,
+  request: HopRequest,
+  signal: AbortSignal,
+): Promise<{ response: HopResponse; connection: Connection }> {
+  for (;;) {
+    const connection = connections.take(target);
+    try {
+      return { response: await connection.send(target, request, signal), connection };
+    } catch (error) {
+      void connection.close();
+      const code = String((error as { code?: unknown }).code);
+      const closed = code === "UND_ERR_SOCKET" || code === "ECONNRESET" || code === "EPIPE";
+      const repeatable = REPEATABLE.has(request.method) && !(request.body instanceof ReadableStream);
+      if (!(connection.reused && closed && repeatable)) throw fromTransport(error, target.url.host, signal);
+    }
+  }
 }
 
 function redirectLocation(response: HopResponse, mode: FetchRequest["redirect"], url: URL): URL | null {

@@ -1,8 +1,7 @@
-import { type Duplex, type Readable, Writable } from "node:stream";
-import { pipeline } from "node:stream/promises";
+import { type Duplex, pipeline, type Readable } from "node:stream";
 import { createBrotliDecompress, createGunzip, createInflate, createInflateRaw } from "node:zlib";
 import type { HeaderList } from "../../protocol.ts";
-import { egressError } from "./errors.ts";
+import { egressError, fromTransport } from "./errors.ts";
 
 const MAX_CODINGS = 2;
 
@@ -17,42 +16,74 @@ export function codings(headers: HeaderList): string[] | null {
   return known && list.length <= MAX_CODINGS ? list : null;
 }
 
+export interface BodyOptions {
+  /** Of the decoded bytes: more break the stream with `egress_too_large`. */
+  maxBytes: number;
+  host: string;
+  signal: AbortSignal;
+  /** Called once, when everything has been read (`whole`), or the rest will not be. */
+  done(whole: boolean): void;
+}
+
 /**
- * Reads a body, decoded. Rejects with `egress_too_large` as soon as the decoded bytes are more than `maxBytes`, and
- * with `egress_protocol` for a body that does not decode.
+ * A body, decoded, as fast as it is read. It breaks with `egress_protocol` when it does not decode, and with the errors of the
+ * connection.
  */
-export async function readBody(
+export function bodyStream(
   body: Readable,
   applied: string[],
-  maxBytes: number,
-  host: string,
-): Promise<Uint8Array> {
-  const chunks: Buffer[] = [];
+  options: BodyOptions,
+): ReadableStream<Uint8Array> {
+  const { maxBytes, host, signal, done } = options;
+  const chunks = decoded(body, applied);
+  // undici calls it an error when a body is destroyed that nobody has finished
+  body.on("error", () => {});
   let bytes = 0;
-  const sink = new Writable({
-    write(chunk: Buffer, _encoding, done) {
-      bytes += chunk.length;
-      if (bytes > maxBytes)
-        return done(
-          egressError("egress_too_large", `the answer from ${host} is larger than ${maxBytes} bytes`),
-        );
-      chunks.push(chunk);
-      done();
+  const stop = () => {
+    body.destroy();
+    done(false);
+  };
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        try {
+          const chunk = await chunks.next();
+          if (chunk.done) {
+            controller.close();
+            done(true);
+            return;
+          }
+          bytes += chunk.value.length;
+          if (bytes > maxBytes)
+            throw egressError("egress_too_large", `the answer from ${host} is larger than ${maxBytes} bytes`);
+          controller.enqueue(chunk.value);
+        } catch (error) {
+          stop();
+          if (/^(Z_|ERR_BROTLI|ERR__ERROR|ERR_PADDING)/.test(String((error as { code?: unknown }).code)))
+            throw egressError("egress_protocol", `the answer from ${host} cannot be decompressed`, error);
+          throw fromTransport(error, host, signal);
+        }
+      },
+      cancel: stop,
     },
-  });
+    { highWaterMark: 0 },
+  );
+}
+
+async function* decoded(body: Readable, applied: string[]): AsyncGenerator<Buffer> {
+  if (applied.length === 0) {
+    yield* body;
+    return;
+  }
   const first = await firstChunk(body);
   // What answers HEAD, 204 or 304 may name a coding and have nothing to decode.
-  if (first === null) return new Uint8Array(0);
+  if (first === null) return;
   body.unshift(first);
   const decoders = applied.toReversed().map((coding) => decoder(coding, first));
-  try {
-    await pipeline([body, ...decoders, sink]);
-  } catch (error) {
-    if (String((error as { code?: unknown }).code).match(/^(Z_|ERR_BROTLI|ERR__ERROR|ERR_PADDING)/))
-      throw egressError("egress_protocol", `the answer from ${host} cannot be decompressed`, error);
-    throw error;
-  }
-  return Buffer.concat(chunks);
+  const last = decoders[decoders.length - 1]!;
+  // an error destroys all of them, and so comes out of the last
+  pipeline([body, ...decoders], () => {});
+  yield* last;
 }
 
 function decoder(coding: string, first: Buffer): Duplex {
