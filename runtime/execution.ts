@@ -2,11 +2,13 @@ import { randomFillSync } from "node:crypto";
 import {
   GuestMessageError,
   messageLimits,
+  readDecodeRequest,
   readGuestError,
   readLogLine,
   readNumber,
   readResponseHead,
 } from "./guest-message.ts";
+import { Decoders } from "./host/decoders.ts";
 import { pageSize, type SavedState } from "./image.ts";
 import type { Instance } from "./instance.ts";
 import type {
@@ -70,6 +72,7 @@ export class Execution extends Sandbox implements Waiting {
   readonly #scheduler: Scheduler;
   readonly #began: number;
   readonly #logs: LogLine[] = [];
+  readonly #decoders = new Decoders();
   #logCharacters = 0;
   #events: { event: number; id: number; text: string; bytes: Uint8Array }[] = [];
   #outcome: Outcome | null = null;
@@ -359,6 +362,8 @@ export class Execution extends Sandbox implements Waiting {
         if (bytes.length !== 8) throw new GuestMessageError("number");
         new DataView(bytes.buffer, bytes.byteOffset, 8).setFloat64(0, this.#nowMs, true);
         return 0;
+      case Op.decode:
+        return this.#decoders.decode(readDecodeRequest(text), bytes);
       case Op.close: {
         const id = readNumber(text);
         if (id === ownBody) this.#streaming = false;
@@ -372,6 +377,7 @@ export class Execution extends Sandbox implements Waiting {
       case Op.write:
       case Op.turn:
       case Op.transcode:
+      case Op.crypto:
         return this.#operations.start(op, text, bytes);
       default:
         throw new GuestMessageError("number");

@@ -1,6 +1,8 @@
 import {
   type Coding,
+  type CryptoCall,
   codings,
+  type DecodeRequest,
   type FetchRequest,
   type GuestError,
   type HeaderList,
@@ -17,6 +19,7 @@ export const messageLimits = {
   log: 128 * 1024,
   fetch: 64 * 1024,
   query: 1024 * 1024,
+  crypto: 64 * 1024,
   number: 32,
 } as const;
 
@@ -138,4 +141,23 @@ export function readCoding(text: Uint8Array): Coding {
   const coding = decoder.decode(text) as Coding;
   if (!codings.includes(coding)) throw new GuestMessageError("number");
   return coding;
+}
+
+export function readCryptoCall(text: Uint8Array): CryptoCall {
+  const { method, args } = object("crypto", parse("crypto", text));
+  if (!Array.isArray(args)) throw new GuestMessageError("crypto");
+  return { method: string("crypto", method), args };
+}
+
+export function readDecodeRequest(text: Uint8Array): DecodeRequest {
+  const { id, encoding, fatal, ignoreBOM, stream, length } = object("crypto", parse("crypto", text));
+  if (!Number.isInteger(id) || !Number.isInteger(length)) throw new GuestMessageError("crypto");
+  return {
+    id: id as number,
+    encoding: string("crypto", encoding),
+    fatal: fatal === true,
+    ignoreBOM: ignoreBOM === true,
+    stream: stream === true,
+    length: length as number,
+  };
 }

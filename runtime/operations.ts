@@ -2,14 +2,17 @@ import {
   GuestMessageError,
   messageLimits,
   readCoding,
+  readCryptoCall,
   readFetchRequest,
   readNumber,
   readQueryRequest,
 } from "./guest-message.ts";
 import { transcode } from "./host/transcode.ts";
+import { callSubtle } from "./host/web-crypto.ts";
 import { Sink, SinkCancelled, Source, type Writing } from "./pipes.ts";
 import {
   type Coding,
+  type CryptoCall,
   Event,
   type FetchRequest,
   type GuestError,
@@ -29,6 +32,7 @@ const limits = {
   queries: 1_000,
   /** Each holds up to 256 KiB of the host's memory. */
   transcodings: 32,
+  cryptoCalls: 20_000,
   /** Bytes of request bodies that the host holds for one invocation. */
   heldBytes: 32 * 1024 * 1024,
 } as const;
@@ -56,7 +60,7 @@ export class Operations {
   #nextId = 1;
   readonly #sources = new Map<number, Source>();
   readonly #sinks = new Map<number, Writing>();
-  #started = { timers: 0, fetches: 0, queries: 0, transcodings: 0 };
+  #started = { timers: 0, fetches: 0, queries: 0, transcodings: 0, cryptoCalls: 0 };
   #fetching = 0;
   #heldBytes = 0;
   #waitingFetches: (() => void)[] = [];
@@ -111,6 +115,12 @@ export class Operations {
       case Op.transcode:
         if (++this.#started.transcodings > limits.transcodings) return Refused.tooMany;
         return this.#transcode(readCoding(text));
+      case Op.crypto: {
+        if (++this.#started.cryptoCalls > limits.cryptoCalls) return Refused.tooMany;
+        if (text.length > messageLimits.crypto) return Refused.tooLarge;
+        if (this.#heldBytes + bytes.length > limits.heldBytes) return Refused.tooLarge;
+        return this.#crypto(readCryptoCall(text), bytes.slice());
+      }
       default:
         if (++this.#started.queries > limits.queries) return Refused.tooMany;
         if (text.length > messageLimits.query) return Refused.tooLarge;
@@ -231,6 +241,15 @@ export class Operations {
       },
       id,
       controller,
+    );
+  }
+
+  #crypto(call: CryptoCall, bytes: Uint8Array): number {
+    this.#heldBytes += bytes.length;
+    return this.#run((signal) =>
+      callSubtle(call, bytes, signal).finally(() => {
+        this.#heldBytes -= bytes.length;
+      }),
     );
   }
 

@@ -53,11 +53,44 @@ export const Op = {
   turn: 14,
   /** Compress or decompress. text: the {@link Coding}. The operation's number is that of a sink and of a source; it never completes. */
   transcode: 15,
+  /** A call of `crypto.subtle`. text: {@link CryptoCall}, bytes: its payload. Completes with the value and its payload, tagged alike. */
+  crypto: 16,
+  /**
+   * Decode text of an encoding other than UTF-8. text: {@link DecodeRequest}, bytes: the input, and behind it room for the result, which
+   * is written over it as UTF-8. Returns its length, or -1 for malformed input that is to be an error.
+   */
+  decode: 17,
 } as const;
 export type Op = (typeof Op)[keyof typeof Op];
 
 /** Most bytes of one {@link Op.write}. */
 export const maxChunkBytes = 256 * 1024;
+
+/** Binary parts are `{ $bytes: [start, length] }` of the payload; keys have a `$key` beside it ({@link CryptoKeyData}). */
+export interface CryptoCall {
+  method: string;
+  args: unknown[];
+}
+
+export interface CryptoKeyData {
+  type: "secret" | "private" | "public";
+  algorithm: Record<string, unknown>;
+  extractable: boolean;
+  usages: KeyUsage[];
+}
+
+export interface DecodeRequest {
+  /** Number of the decoder, which the guest chooses: one that is new starts in its first state. */
+  id: number;
+  /** Name of the encoding. */
+  encoding: string;
+  fatal: boolean;
+  ignoreBOM: boolean;
+  /** More follows; otherwise the decoder ends. */
+  stream: boolean;
+  /** Bytes of the input. */
+  length: number;
+}
 
 /** What {@link Op.transcode} does. */
 export const codings = [

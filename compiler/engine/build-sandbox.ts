@@ -1,5 +1,6 @@
 import type { BudgetLimits } from "../../runtime/budget.ts";
-import { readLogLine } from "../../runtime/guest-message.ts";
+import { readDecodeRequest, readLogLine } from "../../runtime/guest-message.ts";
+import { Decoders } from "../../runtime/host/decoders.ts";
 import { type Image, pageSize } from "../../runtime/image.ts";
 import type { Instance } from "../../runtime/instance.ts";
 import type { LogLine } from "../../runtime/protocol.ts";
@@ -54,6 +55,7 @@ export class BuildSandbox extends Sandbox {
   readonly #exports: Record<string, (...args: (number | Uint8Array)[]) => number>;
   readonly #stackTop: number;
   readonly logs: LogLine[] = [];
+  readonly #decoders = new Decoders();
 
   declare readonly instance: Instance;
 
@@ -151,7 +153,9 @@ export class BuildSandbox extends Sandbox {
     return this.instance.capture(Math.ceil(this.#stackTop / pageSize) * pageSize);
   }
 
-  op(op: number, text: Uint8Array): number {
+  op(op: number, text: Uint8Array, bytes: Uint8Array): number {
+    // the same everywhere and at any time
+    if (op === Op.decode) return this.#decoders.decode(readDecodeRequest(text), bytes);
     if (op === Op.log && this.logs.length < maxLogLines) this.logs.push(readLogLine(text));
     return op === Op.log || op === Op.now ? 0 : Refused.building;
   }

@@ -3,7 +3,7 @@ import { AbortController, AbortSignal } from "./abort.ts";
 import { Blob, File } from "./blob.ts";
 import { CompressionStream, DecompressionStream } from "./compression.ts";
 import { console } from "./console.ts";
-import { extendCrypto } from "./crypto.ts";
+import { Crypto, CryptoKey, crypto, SubtleCrypto } from "./crypto.ts";
 import { dispatch, register } from "./dispatch.ts";
 import { Deno, navigator, process } from "./environment.ts";
 import { CustomEvent, Event, EventTarget } from "./events.ts";
@@ -18,18 +18,20 @@ import { Request } from "./request.ts";
 import { Response } from "./response.ts";
 import { sql } from "./sql.ts";
 import { streamGlobals } from "./stream.ts";
+import { TextDecoder } from "./text-decoder.ts";
 import { TextDecoderStream, TextEncoderStream } from "./text-streams.ts";
 import { clearTimer, queueMicrotask, setImmediate, setInterval, setTimeout } from "./timers.ts";
 import { extendUrl, URLSearchParams } from "./url.ts";
 
 extendUrl();
-extendCrypto();
 Object.defineProperty(Math, "random", { value: random, writable: true, configurable: true });
 
 const globals = {
   AbortController,
   AbortSignal,
   Blob,
+  Crypto,
+  CryptoKey,
   CustomEvent,
   Deno,
   Event,
@@ -43,14 +45,17 @@ const globals = {
   ...streamGlobals,
   Request,
   Response,
+  TextDecoder,
   TextDecoderStream,
   TextEncoderStream,
+  SubtleCrypto,
   URLSearchParams,
   addEventListener,
   clearImmediate: clearTimer,
   clearInterval: clearTimer,
   clearTimeout: clearTimer,
   console,
+  crypto,
   dispatchEvent,
   fetch,
   navigator,

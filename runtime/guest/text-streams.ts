@@ -1,4 +1,5 @@
 import { TransformStream } from "./stream.ts";
+import { TextDecoder } from "./text-decoder.ts";
 
 /** A pair of streams over a TransformStream, which the standard's "generic transform streams" hide. */
 abstract class TextTransform<I, O> {
@@ -49,6 +50,7 @@ export class TextDecoderStream extends TextTransform<BufferSource, string> {
     super(
       new TransformStream<BufferSource, string>({
         transform(chunk, controller) {
+          if (chunk === undefined) throw new TypeError("A chunk must be a buffer or a view of one");
           const text = decoder.decode(chunk, { stream: true });
           if (text !== "") controller.enqueue(text);
         },

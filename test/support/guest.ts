@@ -15,7 +15,7 @@ async function load(name: string): Promise<WebAssembly.Module> {
   return WebAssembly.compile(await readFile(fileURLToPath(import.meta.resolve(`quickjs-wasi/${name}`))));
 }
 const engine = load("quickjs.wasm");
-const names = ["url", "encoding", "headers", "crypto", "structured-clone"];
+const names = ["url", "encoding", "headers", "structured-clone"];
 const extensions = Promise.all(names.map(async (name) => ({ name, wasm: await load(`${name}.so`) })));
 
 /** One script from a module graph. */
@@ -55,7 +55,16 @@ const modules: Record<string, string> = {
     'const m = globalThis[Symbol.for("thimble.modules")]["thimble:db"]; export const sql = m.sql; export default sql;',
 };
 
-const startingOps = new Set<Op>([Op.timer, Op.fetch, Op.query, Op.read, Op.write, Op.turn, Op.transcode]);
+const startingOps = new Set<Op>([
+  Op.timer,
+  Op.fetch,
+  Op.query,
+  Op.read,
+  Op.write,
+  Op.turn,
+  Op.transcode,
+  Op.crypto,
+]);
 
 export interface HostCall {
   op: Op;
