@@ -17,7 +17,7 @@ import { BuildSandbox } from "./build-sandbox.ts";
 import { allButEval, findEvaluator, setEvaluator } from "./evaluator.ts";
 
 /** Extensions of the engine that are part of the base image, in the order in which they are placed. */
-const extensions = ["url", "encoding", "headers", "structured-clone"] as const;
+const extensions = ["url", "encoding", "headers"] as const;
 
 /** Exports of the engine that building an image needs besides the bridge's. */
 const keptExports = new Set([

@@ -1,4 +1,4 @@
-import { defineHandler, Event, EventTarget } from "./events.ts";
+import { defineHandler, Event, EventTarget, trusted } from "./events.ts";
 import { setTimeout } from "./timers.ts";
 
 const internal = Symbol();
@@ -24,7 +24,7 @@ export class AbortSignal extends EventTarget {
         one.#aborted = true;
         one.#reason = why;
       }
-      for (const one of all) one.dispatchEvent(new Event("abort"));
+      for (const one of all) one.dispatchEvent(trusted(new Event("abort")));
     };
   }
 

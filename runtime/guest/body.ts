@@ -54,7 +54,7 @@ export abstract class Body {
       if (!(content instanceof ReadableStream)) return content;
       const [kept, copy] = content.tee();
       body.#content = kept;
-      return copy;
+      return copied(copy);
     };
   }
 
@@ -127,6 +127,22 @@ function mimeType(body: Body): string {
   return /^[^\s/]+\/[^\s/]+$/.test(essence)
     ? [essence, ...parameters.filter((part) => part !== "")].join(";")
     : "";
+}
+
+/** Both sides of a clone have chunks of their own. A byte stream's are already. */
+function copied(stream: ReadableStream): ReadableStream {
+  const reader = stream.getReader();
+  return new ReadableStream(
+    {
+      async pull(controller) {
+        const { done, value } = await reader.read();
+        if (done) controller.close();
+        else controller.enqueue(structuredClone(value));
+      },
+      cancel: (reason) => reader.cancel(reason),
+    },
+    { highWaterMark: 0 },
+  );
 }
 
 function alreadyUsed(): TypeError {

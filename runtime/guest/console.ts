@@ -73,7 +73,8 @@ function elapsed(label: string, rest: unknown[]): void {
   else write("info", [`${label}: ${Date.now() - start}ms`, ...rest]);
 }
 
-export const console = {
+/** As the console standard has it: a namespace, whose prototype is empty. */
+export const console = Object.assign(Object.create({}) as object, {
   log,
   info: log,
   debug: (...values: unknown[]) => write("debug", values),
@@ -107,4 +108,5 @@ export const console = {
     elapsed(label, []);
     delete timers[label];
   },
-};
+});
+Object.defineProperty(console, Symbol.toStringTag, { value: "console", configurable: true });

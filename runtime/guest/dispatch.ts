@@ -4,6 +4,7 @@ import { Context } from "./context.ts";
 import { type Entry, findEntry } from "./entry.ts";
 import { hostError, settle } from "./host.ts";
 import { abort, begin, fail, uncaught } from "./invocation.ts";
+import { beginTime } from "./performance.ts";
 import { ownBody, sourceStream } from "./pipes.ts";
 import { parseJson, resolved, then } from "./primordials.ts";
 import { reportSoon } from "./rejections.ts";
@@ -35,6 +36,7 @@ export function dispatch(event: Event, id: number, text: string, bytes: Uint8Arr
 function handle(text: string, bytes: Uint8Array): void {
   const head = parseJson(text) as RequestHead;
   begin(head.method);
+  beginTime();
   setEnv(head.env);
   reportSoon();
   const body = head.stream

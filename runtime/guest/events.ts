@@ -8,6 +8,7 @@ interface Flags {
   stopped: boolean;
   canceled: boolean;
   passive: boolean;
+  trusted: boolean;
 }
 let flagsOf: (event: Event) => Flags;
 
@@ -35,6 +36,7 @@ export class Event {
     stopped: false,
     canceled: false,
     passive: false,
+    trusted: false,
   };
 
   static {
@@ -122,7 +124,15 @@ export class Event {
 for (const name of ["NONE", "CAPTURING_PHASE", "AT_TARGET", "BUBBLING_PHASE"] as const)
   Object.defineProperty(Event.prototype, name, { value: Event[name], enumerable: true });
 
-const isTrusted = () => false;
+function isTrusted(this: Event): boolean {
+  return flagsOf(this).trusted;
+}
+
+/** Marks an event as one that the platform makes. */
+export function trusted<E extends Event>(event: E): E {
+  flagsOf(event).trusted = true;
+  return event;
+}
 
 export class CustomEvent extends Event {
   readonly #detail: unknown;

@@ -1,9 +1,9 @@
-import type { FetchRequest, FetchResponse } from "../protocol.ts";
+import type { FetchRequest, FetchResponse, HeaderList } from "../protocol.ts";
 import { Op } from "../protocol.ts";
 import { type Content, takeContent, toBytes } from "./body.ts";
 import { cancel, start } from "./host.ts";
 import { pump, release, sourceStream } from "./pipes.ts";
-import { noBytes, parseJson, rejected, stringifyJson, then } from "./primordials.ts";
+import { decodeText, noBytes, parseJson, rejected, resolved, stringifyJson, then } from "./primordials.ts";
 import { Request, type RequestInit } from "./request.ts";
 import { fetchedResponse, type Response } from "./response.ts";
 import { discard, ReadableStream } from "./stream.ts";
@@ -11,6 +11,7 @@ import { discard, ReadableStream } from "./stream.ts";
 export function fetch(input: unknown, init?: RequestInit): Promise<Response> {
   try {
     const request = new Request(input, init);
+    if (request.url.startsWith("data:")) return resolved(dataResponse(request.url));
     return transfer(request, takeContent(request));
   } catch (error) {
     return rejected(error);
@@ -65,6 +66,24 @@ function transfer(request: Request, content: Content): Promise<Response> {
     }
   });
 }
+
+/** https://fetch.spec.whatwg.org/#data-url-processor */
+function dataResponse(url: string): Response {
+  const [all, meta = "", data = ""] = /^data:([^,#]*),([^#]*)/.exec(url) ?? [];
+  if (all === undefined) throw new TypeError("fetch failed: the data URL has no comma");
+  const base64 = /; *base64$/i.test(meta);
+  const type = meta.replace(/; *base64$/i, "").trim();
+  let bytes = Uint8Array.from(percentDecode(data), (character) => character.charCodeAt(0));
+  if (base64) bytes = Uint8Array.from(atob(decodeText(bytes)), (character) => character.charCodeAt(0));
+  const contentType =
+    type === "" ? "text/plain;charset=US-ASCII" : type.startsWith(";") ? `text/plain${type}` : type;
+  const headers: HeaderList = [["content-type", contentType]];
+  return fetchedResponse({ status: 200, statusText: "OK", headers, url, redirected: false }, bytes);
+}
+
+/** A URL is ASCII, so each character becomes one byte. */
+const percentDecode = (text: string): string =>
+  text.replace(/%([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
 
 /** As in Node: a TypeError whose cause is the network's error; the code is on both. */
 function fetchError(cause: Error & { code?: string }): TypeError {

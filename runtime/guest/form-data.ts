@@ -10,6 +10,9 @@ type Value = string | File;
 export class FormData {
   #entries: [string, Value][] = [];
 
+  constructor(form?: unknown) {
+    if (form !== undefined) throw new TypeError("There are no HTML forms here");
+  }
   append(name: string, value: unknown, filename?: string): void {
     this.#entries.push([`${name}`, toValue(value, filename)]);
   }
@@ -35,16 +38,17 @@ export class FormData {
     return this.#entries.some(([known]) => known === `${name}`);
   }
   forEach(callback: (value: Value, name: string, form: FormData) => void, thisArg?: unknown): void {
-    for (const [name, value] of this.#entries) callback.call(thisArg, value, name, this);
+    for (const [name, value] of this.entries()) callback.call(thisArg, value, name, this);
   }
   *entries(): Generator<[string, Value]> {
-    for (const [name, value] of this.#entries) yield [name, value];
+    // by index: entries may come and go meanwhile
+    for (let i = 0; i < this.#entries.length; i++) yield [...this.#entries[i]!];
   }
   *keys(): Generator<string> {
-    for (const [name] of this.#entries) yield name;
+    for (const [name] of this.entries()) yield name;
   }
   *values(): Generator<Value> {
-    for (const [, value] of this.#entries) yield value;
+    for (const [, value] of this.entries()) yield value;
   }
   [Symbol.iterator](): Generator<[string, Value]> {
     return this.entries();
@@ -55,7 +59,9 @@ function toValue(value: unknown, filename?: string): Value {
   if (!(value instanceof Blob)) return `${value}`;
   if (value instanceof File && filename === undefined) return value;
   const name = filename ?? (value instanceof File ? value.name : "blob");
-  return new File([value as BlobPart], name, { type: value.type });
+  const { type } = value;
+  const lastModified = value instanceof File ? { lastModified: value.lastModified } : {};
+  return new File([value as BlobPart], name, { type, ...lastModified });
 }
 
 const escapeName = (name: string) =>

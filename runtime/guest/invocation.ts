@@ -73,8 +73,20 @@ export function failWith(code: string, message: string): void {
   host(Op.fail, stringifyJson({ name: "TypeError", message, code } satisfies GuestError));
 }
 
+let intercept: (reason: unknown) => boolean = () => false;
+
+/** `listener` hears of uncaught errors first, and says whether that was enough. */
+export function interceptErrors(listener: (reason: unknown) => boolean): void {
+  intercept = listener;
+}
+
 /** An error that nothing awaits: thrown by a timer's callback or an event listener. */
-export function uncaught(reason: unknown, what = "Uncaught"): void {
+export function uncaught(reason: unknown): void {
+  if (!intercept(reason)) unhandled(reason, "Uncaught");
+}
+
+/** The error is the invocation's, or the log's when that is over. */
+export function unhandled(reason: unknown, what: string): void {
   if (answered) logError(`${what} ${inspect(reason)}`);
   else fail(reason);
 }

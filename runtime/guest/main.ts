@@ -1,4 +1,5 @@
 // The guest library: evaluated once into the base image, before any function's code.
+import { URLPattern } from "urlpattern-polyfill/urlpattern";
 import { AbortController, AbortSignal } from "./abort.ts";
 import { Blob, File } from "./blob.ts";
 import { CompressionStream, DecompressionStream } from "./compression.ts";
@@ -12,12 +13,15 @@ import { FormData } from "./form-data.ts";
 import { addEventListener, dispatchEvent, removeEventListener } from "./global-events.ts";
 import { Headers } from "./headers.ts";
 import { random } from "./host.ts";
+import { ErrorEvent, MessageChannel, MessageEvent, MessagePort, reportError } from "./messages.ts";
+import { Performance, performance } from "./performance.ts";
 import { asInterface, defineGlobal } from "./primordials.ts";
 import { PromiseRejectionEvent, track } from "./rejections.ts";
 import { Request } from "./request.ts";
 import { Response } from "./response.ts";
 import { sql } from "./sql.ts";
 import { streamGlobals } from "./stream.ts";
+import { structuredClone } from "./structured-clone.ts";
 import { TextDecoder } from "./text-decoder.ts";
 import { TextDecoderStream, TextEncoderStream } from "./text-streams.ts";
 import { clearTimer, queueMicrotask, setImmediate, setInterval, setTimeout } from "./timers.ts";
@@ -34,6 +38,7 @@ const globals = {
   CryptoKey,
   CustomEvent,
   Deno,
+  ErrorEvent,
   Event,
   EventTarget,
   File,
@@ -41,6 +46,10 @@ const globals = {
   CompressionStream,
   DecompressionStream,
   Headers,
+  MessageChannel,
+  MessageEvent,
+  MessagePort,
+  Performance,
   PromiseRejectionEvent,
   ...streamGlobals,
   Request,
@@ -49,6 +58,7 @@ const globals = {
   TextDecoderStream,
   TextEncoderStream,
   SubtleCrypto,
+  URLPattern,
   URLSearchParams,
   addEventListener,
   clearImmediate: clearTimer,
@@ -59,14 +69,17 @@ const globals = {
   dispatchEvent,
   fetch,
   navigator,
+  performance,
   process,
   queueMicrotask,
   removeEventListener,
+  reportError,
   self: globalThis,
   global: globalThis,
   setImmediate,
   setInterval,
   setTimeout,
+  structuredClone,
 };
 for (const [name, value] of Object.entries(globals)) {
   // a minifier may have renamed it

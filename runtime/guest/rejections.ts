@@ -1,7 +1,7 @@
 import { Op } from "../protocol.ts";
 import { defineHandler, Event, type EventInit, globalTarget } from "./events.ts";
 import { start } from "./host.ts";
-import { settled, uncaught, working } from "./invocation.ts";
+import { unhandled as failed, settled, working } from "./invocation.ts";
 
 /** Promises that were rejected while nobody listened, with their reasons. */
 const unhandled = new Map<Promise<unknown>, unknown>();
@@ -51,7 +51,7 @@ function report(): void {
   unhandled.clear();
   for (const [promise, reason] of reasons) {
     const event = new PromiseRejectionEvent("unhandledrejection", { promise, reason, cancelable: true });
-    if (globalTarget.dispatchEvent(event)) uncaught(reason, "Uncaught (in promise)");
+    if (globalTarget.dispatchEvent(event)) failed(reason, "Uncaught (in promise)");
   }
   settled();
 }

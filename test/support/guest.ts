@@ -15,7 +15,7 @@ async function load(name: string): Promise<WebAssembly.Module> {
   return WebAssembly.compile(await readFile(fileURLToPath(import.meta.resolve(`quickjs-wasi/${name}`))));
 }
 const engine = load("quickjs.wasm");
-const names = ["url", "encoding", "headers", "structured-clone"];
+const names = ["url", "encoding", "headers"];
 const extensions = Promise.all(names.map(async (name) => ({ name, wasm: await load(`${name}.so`) })));
 
 /** One script from a module graph. */

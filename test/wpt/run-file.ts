@@ -5,6 +5,7 @@ import { setEvaluator } from "../../compiler/engine/evaluator.ts";
 import { loadEngine } from "../../compiler/engine/load-engine.ts";
 import { HostError, type Program, Runtime } from "../../runtime/index.ts";
 import { Instance } from "../../runtime/instance.ts";
+import type { FetchRequest, HeaderList } from "../../runtime/protocol.ts";
 
 /** The result of one subtest, or of a whole file that could not be run. */
 export interface Subtest {
@@ -19,9 +20,9 @@ const runtime = new Runtime(engine);
 const origin = "http://web-platform.test:8000";
 const timeoutMs = 60_000;
 /** When subtests that have not ended count as failed, ms. */
-const harnessTimeoutMs = 10_000;
+const harnessTimeoutMs = 30_000;
 
-/** What the harness expects of a page or a worker, and an address that relative URLs start from. */
+/** What the harness expects of a page or a worker: an address that relative URLs start from, and how older tests read a Blob. */
 const scope = (file: string) => `
   const name = ${JSON.stringify(path.basename(file))};
   const location = new URL(${JSON.stringify(`${origin}/${file}`)});
@@ -33,6 +34,19 @@ const scope = (file: string) => `
   });
   const redirect = Response.redirect;
   Response.redirect = (url, ...rest) => redirect.call(Response, absolute(String(url)), ...rest);
+  globalThis.FileReader = class FileReader extends EventTarget {
+    #read(result) {
+      result.then((value) => {
+        this.result = value;
+        const event = new Event("load");
+        this.onload?.(event);
+        this.dispatchEvent(event);
+        this.onloadend?.(event);
+      });
+    }
+    readAsText(blob) { this.#read(blob.text()); }
+    readAsArrayBuffer(blob) { this.#read(blob.arrayBuffer()); }
+  };
   globalThis.GLOBAL = { isWindow: () => false, isWorker: () => true, isShadowRealm: () => false };
 `;
 
@@ -80,10 +94,7 @@ export async function runFile(root: string, file: string, source: string): Promi
         env: {},
         context: { requestId: "wpt", functionName: "wpt", version: 1 },
         services: {
-          fetch: async ({ url }) => ({
-            head: { status: 200, statusText: "OK", headers: [], url, redirected: false },
-            body: await fileAt(root, url),
-          }),
+          fetch: (request) => answer(root, request),
           query: refuse,
         },
       },
@@ -99,6 +110,18 @@ export async function runFile(root: string, file: string, source: string): Promi
 const refuse = async (): Promise<never> => {
   throw new HostError("unavailable", "there is no database here");
 };
+
+/** The files of the tests, and what their server's `inspect-headers.py` does. */
+async function answer(root: string, { url, headers }: FetchRequest) {
+  const head = { status: 200, statusText: "OK", headers: [] as HeaderList, url, redirected: false };
+  const asked = new URL(url);
+  if (!asked.pathname.endsWith("/inspect-headers.py")) return { head, body: await fileAt(root, url) };
+  for (const name of asked.searchParams.get("headers")?.split("|") ?? []) {
+    const value = headers.find(([sent]) => sent.toLowerCase() === name.toLowerCase())?.[1];
+    if (value !== undefined) head.headers.push([`x-request-${name}`, value]);
+  }
+  return { head, body: new Uint8Array(0) };
+}
 
 async function fileAt(root: string, url: string): Promise<Uint8Array> {
   try {
