@@ -1,10 +1,10 @@
 import type { RequestHead } from "../protocol.ts";
 import { Event } from "../protocol.ts";
+import { beginTime } from "./clock.ts";
 import { Context } from "./context.ts";
 import { type Entry, findEntry } from "./entry.ts";
 import { hostError, settle } from "./host.ts";
 import { abort, begin, fail, uncaught } from "./invocation.ts";
-import { beginTime } from "./performance.ts";
 import { ownBody, sourceStream } from "./pipes.ts";
 import { parseJson, resolved, then } from "./primordials.ts";
 import { reportSoon } from "./rejections.ts";

@@ -1,3 +1,4 @@
+import { elapsed } from "./clock.ts";
 import { uncaught } from "./invocation.ts";
 
 /** What only the dispatcher may do to an event. */
@@ -29,6 +30,7 @@ export class Event {
   #cancelable: boolean;
   readonly #composed: boolean;
   #propagates = true;
+  readonly #timeStamp = elapsed();
   readonly #flags: Flags = {
     target: null,
     currentTarget: null,
@@ -80,7 +82,7 @@ export class Event {
     return this.#flags.dispatching ? Event.AT_TARGET : Event.NONE;
   }
   get timeStamp(): number {
-    return 0;
+    return this.#timeStamp;
   }
   get defaultPrevented(): boolean {
     return this.#flags.canceled;

@@ -1,3 +1,4 @@
+import { elapsed, timeOrigin } from "./clock.ts";
 import { EventTarget } from "./events.ts";
 
 interface Entry {
@@ -8,25 +9,17 @@ interface Entry {
   detail: unknown;
 }
 
-let origin = 0;
 let entries: Entry[] = [];
-
-/** The time of the request: what `performance.now()` counts from. */
-export function beginTime(): void {
-  origin = Date.now();
-  entries = [];
-}
 
 const named = (list: Entry[], name?: string) =>
   name === undefined ? list : list.filter((entry) => entry.name === name);
 
 class Performance extends EventTarget {
   get timeOrigin(): number {
-    return origin;
+    return timeOrigin();
   }
-  /** Milliseconds since the request began. As all clocks of a function it stands while it computes. */
   now(): number {
-    return Date.now() - origin;
+    return elapsed();
   }
   mark(name: string, options?: { startTime?: number; detail?: unknown }): Entry {
     return add({
@@ -69,7 +62,7 @@ class Performance extends EventTarget {
     remove("measure", name);
   }
   toJSON(): { timeOrigin: number } {
-    return { timeOrigin: origin };
+    return { timeOrigin: timeOrigin() };
   }
 }
 

@@ -1,0 +1,14 @@
+let origin = 0;
+
+/**
+ * The time of the request: what `performance.now()` and events count from. One grain of the clock before what it shows now, so that
+ * times are positive as the standard has them.
+ */
+export function beginTime(): void {
+  origin = Date.now() - 1;
+}
+
+export const timeOrigin = (): number => origin;
+
+/** Milliseconds since the request began. As all clocks of a function it stands while it computes. */
+export const elapsed = (): number => Date.now() - origin;
