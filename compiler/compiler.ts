@@ -9,7 +9,7 @@ import { bundle, MAX_BUNDLE_BYTES } from "./bundle.ts";
 import { AnalysisError, CompileError } from "./errors.ts";
 import { buildImage } from "./image.ts";
 import { checkSources } from "./sources.ts";
-import type { Analysis, Bundle, SourceFiles } from "./types.ts";
+import type { Analysis, Bundle, Finding, SourceFiles } from "./types.ts";
 
 /** Characters of a source map: decoding one takes many times its size. */
 const maxMapLength = 20 * 1024 * 1024;
@@ -67,15 +67,39 @@ export class Compiler {
   async rebuild(artifact: Uint8Array): Promise<BuildResult> {
     const { manifest, sources, bundle: code, sourceMap } = decodeArtifact(artifact);
     const files = { entry: manifest.entry, files: sources };
-    return this.#finish(files, { code, map: sourceMap }, manifest.analysis);
+    const analysis = { ...manifest.analysis };
+    analysis.findings = analysis.findings.filter(({ rule }) => rule !== "warmup-undone");
+    return this.#finish(files, { code, map: sourceMap }, analysis);
   }
 
   async #finish(sources: SourceFiles, bundled: Bundle, analysis: Analysis): Promise<BuildResult> {
-    const { image, logs } = await buildImage(this.#engine, bundled.code);
+    const built = await buildImage(this.#engine, bundled.code, analysis.config.warmup);
+    const { image, logs, warmupFailure } = built;
+    if (warmupFailure !== undefined) analysis.findings.push(warmupFinding(sources, warmupFailure));
     const { hash, base } = this.#engine;
     const artifact = encodeArtifact({ engineHash: hash, base, image, sources, bundle: bundled, analysis });
     return { artifact, analysis, logs };
   }
+}
+
+/** The function is deployed all the same, from the image before its warm-up. */
+function warmupFinding({ files, entry }: SourceFiles, reason: string): Finding {
+  const lines = files[entry]!.split("\n");
+  const index = Math.max(
+    0,
+    lines.findIndex((line) => line.includes("warmup")),
+  );
+  const sourceLine = lines[index]!.slice(0, 2_000);
+  return {
+    file: entry,
+    line: index + 1,
+    column: Math.max(0, sourceLine.indexOf("warmup")) + 1,
+    rule: "warmup-undone",
+    severity: "warning",
+    message: `The warm-up has no effect: ${reason}`,
+    hint: "Name a path that is answered without network, database, timers and randomness, or leave warmup out.",
+    sourceLine,
+  };
 }
 
 /** Bundles sources that came without a folder of their own. */

@@ -12,14 +12,25 @@ export const bundleFileName = "function.js";
 /** Each request copies the image: at this size that takes about 1 ms. */
 const maxImageBytes = 16 * 1024 * 1024;
 
+export interface BuiltImage {
+  image: Image;
+  /** What top-level code logged. */
+  logs: LogLine[];
+  /** Why the image is the one before the warm-up. */
+  warmupFailure?: string;
+}
+
 /**
  * Compiles a bundle in one sandbox and runs it in another over the base image; the memory after that is the function's image.
  * Deterministic: no clock, no randomness, no network there, and no way to compile more code.
  *
+ * With `warmup`, a path, that is requested once before the image is taken, with every host call refused. One that calls the host,
+ * fails or is not answered counts as not done.
+ *
  * @throws CompileError when the code can't be parsed, throws at the top level, registers nothing that can be called, or runs
  * into a limit.
  */
-export async function buildImage(engine: Engine, code: string): Promise<{ image: Image; logs: LogLine[] }> {
+export async function buildImage(engine: Engine, code: string, warmup?: string): Promise<BuiltImage> {
   const start = (): BuildSandbox => {
     const instance = new Instance(engine.module, engine.globals);
     instance.restore(engine.base);
@@ -30,12 +41,18 @@ export async function buildImage(engine: Engine, code: string): Promise<{ image:
   const bytecode = compilation.compile(code, bundleFileName, { module: true, strip: false });
   const sandbox = start();
   await sandbox.run(bytecode);
-  const image = sandbox.capture();
-  if (image.bytes.length > maxImageBytes) {
-    const megabytes = (image.bytes.length / 1024 / 1024).toFixed(1);
-    throw new CompileError(
-      `top-level code leaves ${megabytes} MB of memory, which each request would have to copy; ${maxImageBytes / 1024 / 1024} MB is the limit`,
-    );
-  }
-  return { image, logs: sandbox.logs };
+  const image = checkSize(sandbox.capture());
+  const { logs } = sandbox;
+  if (warmup === undefined) return { image, logs };
+  const warmupFailure = await sandbox.warmUp(warmup);
+  if (warmupFailure !== null) return { image, logs, warmupFailure };
+  return { image: checkSize(sandbox.capture()), logs };
+}
+
+function checkSize(image: Image): Image {
+  if (image.bytes.length <= maxImageBytes) return image;
+  const megabytes = (image.bytes.length / 1024 / 1024).toFixed(1);
+  throw new CompileError(
+    `top-level code leaves ${megabytes} MB of memory, which each request would have to copy; ${maxImageBytes / 1024 / 1024} MB is the limit`,
+  );
 }

@@ -1,10 +1,10 @@
 import type { BudgetLimits } from "../../runtime/budget.ts";
-import { readDecodeRequest, readLogLine } from "../../runtime/guest-message.ts";
+import { readDecodeRequest, readGuestError, readLogLine } from "../../runtime/guest-message.ts";
 import { Decoders } from "../../runtime/host/decoders.ts";
 import { type Image, pageSize } from "../../runtime/image.ts";
 import type { Instance } from "../../runtime/instance.ts";
-import type { LogLine } from "../../runtime/protocol.ts";
-import { Op, Refused } from "../../runtime/protocol.ts";
+import type { LogLine, RequestHead } from "../../runtime/protocol.ts";
+import { Event, Op, Refused } from "../../runtime/protocol.ts";
 import { type Failure, Sandbox } from "../../runtime/sandbox.ts";
 import { Scheduler } from "../../runtime/scheduler.ts";
 import { CompileError } from "../errors.ts";
@@ -32,6 +32,18 @@ export interface CompileOptions {
   strip: boolean;
 }
 
+/** What a function's author calls the operations that a warm-up is refused. */
+const hostCalls: Record<number, string> = {
+  [Op.random]: "crypto",
+  [Op.crypto]: "crypto.subtle",
+  [Op.timer]: "a timer",
+  [Op.fetch]: "fetch",
+  [Op.query]: "the database",
+  [Op.transcode]: "compression",
+  [Op.turn]: "a rejected promise or a message",
+  [Op.write]: "a streamed body",
+};
+
 /** Why top-level code did not come to its end. */
 function explain(failure: Failure): string {
   const { timeoutMs, memoryLimitBytes } = buildLimits;
@@ -56,6 +68,7 @@ export class BuildSandbox extends Sandbox {
   readonly #stackTop: number;
   readonly logs: LogLine[] = [];
   readonly #decoders = new Decoders();
+  #warmUp: { answered: boolean; refused: Set<string>; failure: string | null } | null = null;
 
   declare readonly instance: Instance;
 
@@ -153,11 +166,47 @@ export class BuildSandbox extends Sandbox {
     return this.instance.capture(Math.ceil(this.#stackTop / pageSize) * pageSize);
   }
 
+  /**
+   * Sends one GET request to the function, with every call to the host refused, so that what it sets up at its first request is in the
+   * image. Returns why the image should not be used, or null.
+   */
+  async warmUp(path: string): Promise<string | null> {
+    const head: RequestHead = {
+      method: "GET",
+      url: `http://localhost${path}`,
+      headers: [["host", "localhost"]],
+      env: {},
+      context: { requestId: "warm-up", functionName: "warm-up", version: 0 },
+    };
+    const text = Buffer.from(JSON.stringify(head));
+    this.#warmUp = { answered: false, refused: new Set(), failure: null };
+    this.instance.provide(text);
+    const status = await this.enter(() => this.instance.dispatch(Event.request, 0, text.length, 0));
+    this.budget.enter(false);
+    const { answered, refused, failure } = this.#warmUp;
+    if (typeof status !== "number")
+      throw new CompileError(explain(status).replace("top-level code", "the warm-up"));
+    if (refused.size > 0)
+      return `it calls the host (${[...refused].join(", ")}), which has to wait for a request`;
+    if (failure !== null) return `it failed: ${failure}`;
+    return answered ? null : "it was not answered: it waits for something that no build will bring";
+  }
+
   op(op: number, text: Uint8Array, bytes: Uint8Array): number {
     // the same everywhere and at any time
     if (op === Op.decode) return this.#decoders.decode(readDecodeRequest(text), bytes);
     if (op === Op.log && this.logs.length < maxLogLines) this.logs.push(readLogLine(text));
-    return op === Op.log || op === Op.now ? 0 : Refused.building;
+    if (op === Op.log || op === Op.now) return 0;
+    if (this.#warmUp === null) return Refused.building;
+    if (op === Op.respond) this.#warmUp.answered = true;
+    else if (op === Op.fail) {
+      const { name, message } = readGuestError(text);
+      this.#warmUp.failure = `${name}: ${message}`;
+    } else if (op !== Op.done && op !== Op.cancel) {
+      this.#warmUp.refused.add(hostCalls[op] ?? "an operation");
+      return Refused.building;
+    }
+    return 0;
   }
 
   now(): number {

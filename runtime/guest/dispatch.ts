@@ -5,6 +5,7 @@ import { Context } from "./context.ts";
 import { type Entry, findEntry } from "./entry.ts";
 import { hostError, settle } from "./host.ts";
 import { abort, begin, fail, uncaught } from "./invocation.ts";
+import { clearEntries } from "./performance.ts";
 import { ownBody, sourceStream } from "./pipes.ts";
 import { parseJson, resolved, then } from "./primordials.ts";
 import { reportSoon } from "./rejections.ts";
@@ -37,6 +38,7 @@ function handle(text: string, bytes: Uint8Array): void {
   const head = parseJson(text) as RequestHead;
   begin(head.method);
   beginTime();
+  clearEntries();
   setEnv(head.env);
   reportSoon();
   const body = head.stream

@@ -11,6 +11,11 @@ interface Entry {
 
 let entries: Entry[] = [];
 
+/** Forgets what was measured before the request. */
+export function clearEntries(): void {
+  entries = [];
+}
+
 const named = (list: Entry[], name?: string) =>
   name === undefined ? list : list.filter((entry) => entry.name === name);
 
