@@ -17,6 +17,9 @@ interface BaseImageHeader {
   start: number;
   pages: number;
   globals: { name: string; value: number | string }[];
+  /** Lengths of the parts, which follow the image. */
+  parts: number[];
+  length: number;
 }
 
 /**
@@ -31,12 +34,18 @@ export class Engine {
   /** Hash of everything that images depend on: artefacts name it. */
   readonly hash: string;
   readonly evaluator: Evaluator;
+  /** Bytecode of what the guest library loads when it is first used. */
+  readonly parts: readonly Uint8Array[];
 
   private constructor(module: WebAssembly.Module, header: BaseImageHeader, bytes: Uint8Array) {
     this.module = module;
+    this.parts = header.parts.map((length, i) => {
+      const from = header.parts.slice(0, i).reduce((sum, other) => sum + other, header.length);
+      return bytes.subarray(from, from + length);
+    });
     this.base = {
       start: header.start,
-      bytes,
+      bytes: bytes.subarray(0, header.length),
       pages: header.pages,
       globals: header.globals.map(({ value }) => (typeof value === "string" ? BigInt(value) : value)),
     };
@@ -71,11 +80,13 @@ export function encodeBaseImage({
   evaluator,
   globals,
   image,
+  parts,
 }: {
   hash: string;
   evaluator: Evaluator;
   globals: readonly string[];
   image: Image;
+  parts: readonly Uint8Array[];
 }): Uint8Array<ArrayBuffer> {
   const header: BaseImageHeader = {
     hash,
@@ -86,11 +97,11 @@ export function encodeBaseImage({
       const value = image.globals[i]!;
       return { name, value: typeof value === "bigint" ? value.toString() : value };
     }),
+    parts: parts.map(({ length }) => length),
+    length: image.bytes.length,
   };
   const text = new TextEncoder().encode(JSON.stringify(header));
-  const bytes = new Uint8Array(4 + text.length + image.bytes.length);
-  new DataView(bytes.buffer).setUint32(0, text.length, true);
-  bytes.set(text, 4);
-  bytes.set(image.bytes, 4 + text.length);
-  return bytes;
+  const size = new Uint8Array(4);
+  new DataView(size.buffer).setUint32(0, text.length, true);
+  return new Uint8Array(Buffer.concat([size, text, image.bytes, ...parts]));
 }

@@ -1,6 +1,8 @@
 import { MeterExport, meterModule } from "../compiler/wasm/index.ts";
 import type { Meters } from "./budget.ts";
+import { GuestMessageError, readNumber } from "./guest-message.ts";
 import { changedBlocks, type Image, pageSize, type SavedState } from "./image.ts";
+import { Op } from "./protocol.ts";
 import { wasiImports } from "./wasi.ts";
 
 /** What an instance asks of whoever runs something in it. */
@@ -49,7 +51,8 @@ export class Instance implements Meters {
   /** Memory that nobody has written to is zero already. */
   #used = false;
 
-  constructor(module: WebAssembly.Module, globals: readonly string[]) {
+  /** `parts`: what the guest library can load, see {@link Engine.parts}. */
+  constructor(module: WebAssembly.Module, globals: readonly string[], parts: readonly Uint8Array[] = []) {
     const guest = (): Guest => {
       if (this.#guest === null) throw new Error("the sandbox ran while nobody ran it");
       return this.#guest;
@@ -63,7 +66,9 @@ export class Instance implements Meters {
       },
       "thimble:host": {
         op: (op: number, text: number, textLength: number, bytes: number, bytesLength: number) =>
-          guest().op(op, view(text, textLength), view(bytes, bytesLength)),
+          op === Op.load
+            ? this.#offer(parts, view(text, textLength))
+            : guest().op(op, view(text, textLength), view(bytes, bytesLength)),
         fill: (pointer: number) => this.#fill(pointer),
       },
       wasi_snapshot_preview1: wasiImports(guest, view),
@@ -110,6 +115,14 @@ export class Instance implements Meters {
   /** The values that the next `dispatch` or `runBytecode` takes in, one after the other. */
   provide(...parts: Uint8Array[]): void {
     this.#input = parts;
+  }
+
+  /** The next `fill` brings this part; returns its length. */
+  #offer(parts: readonly Uint8Array[], index: Uint8Array): number {
+    const part = parts[readNumber(index)];
+    if (part === undefined) throw new GuestMessageError("number");
+    this.#input = [part];
+    return part.length;
   }
 
   #fill(pointer: number): void {

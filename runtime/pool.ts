@@ -102,6 +102,6 @@ export class InstancePool {
   }
 
   #create(): Instance {
-    return new Instance(this.#engine.module, this.#engine.globals);
+    return new Instance(this.#engine.module, this.#engine.globals, this.#engine.parts);
   }
 }

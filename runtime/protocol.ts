@@ -60,6 +60,8 @@ export const Op = {
    * is written over it as UTF-8. Returns its length, or -1 for malformed input that is to be an error.
    */
   decode: 17,
+  /** Offers a part of the guest library to the native `load`. text: its index. Returns the length of its bytecode. */
+  load: 18,
 } as const;
 export type Op = (typeof Op)[keyof typeof Op];
 

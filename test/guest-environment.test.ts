@@ -27,10 +27,9 @@ test("randomness comes from the host", async () => {
   assert.equal((values as unknown[]).length, 2);
 });
 
-test("crypto.subtle, structuredClone, atob and TextDecoder work", async () => {
-  const source = `export default async () => [new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode("a"))).toHex().slice(0, 8),
-    structuredClone({ a: [new Date(0)] }).a[0].getTime(), atob(btoa("x")), new TextDecoder().decode(new Uint8Array([226, 130, 172]))]`;
-  assert.deepEqual(await run(source), ["ca978112", 0, "x", "€"]);
+test("structuredClone, atob and TextDecoder work", async () => {
+  const source = `export default async () => [structuredClone({ a: [new Date(0)] }).a[0].getTime(), atob(btoa("x")), new TextDecoder().decode(new Uint8Array([226, 130, 172]))]`;
+  assert.deepEqual(await run(source), [0, "x", "€"]);
 });
 
 test("top-level code is refused what there is only at run time", async () => {

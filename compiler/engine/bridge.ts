@@ -27,7 +27,7 @@ const Tag = {
 } as const;
 
 /** Slots of the bridge's functions, counted from its place in the table. */
-export const BridgeSlot = { host: 0, random: 1, track: 2 } as const;
+export const BridgeSlot = { host: 0, random: 1, track: 2, load: 3 } as const;
 
 /**
  * The few functions between the engine's C interface and the host, as a shared library written by hand:
@@ -39,6 +39,8 @@ export const BridgeSlot = { host: 0, random: 1, track: 2 } as const;
  * - table slot {@link BridgeSlot.random}: `random()`, xorshift128+ (Vigna 2014) over the globals `seed0` and `seed1`.
  * - table slot {@link BridgeSlot.track}: the engine's hook for promises that are rejected while nobody listens, and for those that
  *   somebody listens to after all; calls the guest's `tracker(promise, reason, handled)`.
+ *
+ * - table slot {@link BridgeSlot.load}: `load(length)`, the value of a script whose bytecode the host's `fill` brings.
  *
  * It does in WebAssembly what would otherwise take a dozen calls between host and sandbox for each request.
  */
@@ -260,6 +262,15 @@ export function bridge(): Module {
     .call(newNumber);
   const random = define(cFunction, [i64, i64], randomCode);
 
+  const [loadBuffer, loadLength, loadValue] = [4, 5, 6] as const;
+  const loadCode = new Assembler().get(argv).memory(Opcode.i64Load).op(Opcode.i32WrapI64).set(loadLength);
+  loadCode.get(loadLength).call(malloc).tee(loadBuffer).op(Opcode.i32Eqz).if().op(Opcode.unreachable).end();
+  loadCode.get(loadBuffer).call(fill);
+  loadCode.get(loadBuffer).get(loadLength).call(evalBytecode).memory(Opcode.i64Load).set(loadValue);
+  loadCode.get(loadBuffer).i32(0).get(loadLength).raw([0xfc, 0x0b, 0x00]).get(loadBuffer).call(free);
+  loadCode.get(loadValue);
+  const load = define(cFunction, [i32, i32, i64], loadCode);
+
   // JSHostPromiseRejectionTracker: (JSContext *, JSValue promise, JSValue reason, bool isHandled, void *opaque)
   const [promise, reason, isHandled, trackFrame, trackResult] = [1, 2, 3, 5, 6] as const;
   const trackCode = new Assembler().globalGet(tracker).i64(0n).op(Opcode.i64Eq).if().op(Opcode.return).end();
@@ -283,7 +294,7 @@ export function bridge(): Module {
   const track = define({ params: [i32, i64, i64, i32, i32], results: [] }, [i32, i64], trackCode);
 
   module.elements = [
-    { offset: new Assembler().globalGet(tableBase).end().finish(), functions: [host, random, track] },
+    { offset: new Assembler().globalGet(tableBase).end().finish(), functions: [host, random, track, load] },
   ];
   module.exports.push(
     { name: "dispatcher", kind: "global", index: dispatcher },

@@ -60,10 +60,12 @@ export interface EngineSources {
   extensions: Record<string, Uint8Array>;
   /** The guest library: a script that sets up the web platform and leaves its dispatcher behind. */
   prelude: string;
+  /** Scripts of the library's parts that are loaded when they are first used, in the order of `partNames`. */
+  parts: string[];
 }
 
 /** Reads the engine's files from the quickjs-wasi package. */
-export async function readEngineFiles(): Promise<Omit<EngineSources, "prelude">> {
+export async function readEngineFiles(): Promise<Omit<EngineSources, "prelude" | "parts">> {
   const file = (name: string) => readFile(fileURLToPath(import.meta.resolve(`quickjs-wasi/${name}`)));
   const loaded = await Promise.all(extensions.map(async (name) => [name, await file(`${name}.so`)] as const));
   return { engine: await file("quickjs.wasm"), extensions: Object.fromEntries(loaded) };
@@ -79,7 +81,7 @@ export async function buildEngine(sources: EngineSources): Promise<Uint8Array<Ar
   const sides = await placeExtensions(sources);
   const linked = link(
     main,
-    [...sides, { name: "bridge", module: bridge(), memoryBase: 0, tableSize: 3 }],
+    [...sides, { name: "bridge", module: bridge(), memoryBase: 0, tableSize: 4 }],
     keptExports,
   );
   const metered = meter(linked.module);
@@ -87,21 +89,22 @@ export async function buildEngine(sources: EngineSources): Promise<Uint8Array<Ar
 
   const compiled = await WebAssembly.compile(wasm);
   const globals = stateGlobals(compiled);
-  const start = (intrinsics?: number): BuildSandbox => {
-    const sandbox = new BuildSandbox(new Instance(compiled, globals));
+  const start = (intrinsics?: number, parts?: Uint8Array[]): BuildSandbox => {
+    const sandbox = new BuildSandbox(new Instance(compiled, globals, parts));
     initialise(sandbox.instance, sides, linked, intrinsics);
     return sandbox;
   };
   // Compiled in an instance of its own: the compiler leaves ten times the code's size in freed memory.
   const compilation = start();
   const compile = (code: string) => compilation.compile(code, "thimble.js", { module: false, strip: true });
-  const sandbox = start();
+  const parts = sources.parts.map(compile);
+  const sandbox = start(undefined, parts);
   await evaluatePrelude(sandbox, linked, compile, sources.prelude);
   const evaluator = findEvaluator(start(allButEval).instance);
   setEvaluator(sandbox.instance, evaluator, false);
   const image = sandbox.capture();
 
-  const section = (hash: string) => encodeBaseImage({ hash, evaluator, globals, image });
+  const section = (hash: string) => encodeBaseImage({ hash, evaluator, globals, image, parts });
   const hash = createHash("sha256").update(wasm).update(section("")).digest("hex").slice(0, 32);
   metered.customs.push({ name: baseImageSection, bytes: section(hash) });
   metered.memories = [{ min: image.pages }];
@@ -211,6 +214,7 @@ async function evaluatePrelude(
   const natives = [
     ["host", BridgeSlot.host, 3],
     ["random", BridgeSlot.random, 0],
+    ["load", BridgeSlot.load, 1],
   ] as const;
   for (const [name, slot, length] of natives) {
     const text = new TextEncoder().encode(`thimble_${name}\0`);

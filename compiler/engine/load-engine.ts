@@ -4,7 +4,7 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { Engine } from "../../runtime/engine.ts";
 import { buildEngine, readEngineFiles } from "./build-engine.ts";
-import { bundlePrelude } from "./prelude.ts";
+import { bundleParts, bundlePrelude, partFiles } from "./prelude.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -24,10 +24,11 @@ export async function loadEngine(cacheDir = path.join(root, "node_modules/.cache
       if (name.endsWith(".ts")) hash.update(name).update(await readFile(path.join(root, folder, name)));
     }
   }
+  for (const file of partFiles()) hash.update(await readFile(file));
   const file = path.join(cacheDir, `engine-${hash.digest("hex").slice(0, 16)}.wasm`);
   const cached = await readFile(file).catch(() => null);
   if (cached) return Engine.compile(cached);
-  const bytes = await buildEngine({ ...files, prelude: await bundlePrelude() });
+  const bytes = await buildEngine({ ...files, prelude: await bundlePrelude(), parts: await bundleParts() });
   await store(file, bytes).catch(() => {});
   return Engine.compile(bytes);
 }

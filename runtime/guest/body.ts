@@ -1,7 +1,7 @@
 import { Blob, blobBytes, bytesOf, isBufferSource } from "./blob.ts";
 import { encodeMultipart, FormData, parseForm } from "./form-data.ts";
 import { decodeText, encodeText, noBytes, parseJson, rejected, resolved, then } from "./primordials.ts";
-import { isDisturbed, ReadableStream, readAll, streamOf } from "./stream.ts";
+import { isDisturbed, isStream, type ReadableStream, readAll, streamLibrary, streamOf } from "./stream.ts";
 import { URLSearchParams } from "./url.ts";
 
 /** A body is kept as it came; nothing is encoded or decoded before someone asks. */
@@ -14,7 +14,7 @@ export function extractBody(body: unknown): [content: Content, contentType: stri
   if (typeof body === "string") return [body.toWellFormed(), "text/plain;charset=UTF-8"];
   if (body === null || body === undefined) return [null, null];
   if (isBufferSource(body)) return [bytesOf(body).slice(), null];
-  if (body instanceof ReadableStream) {
+  if (isStream(body)) {
     if (body.locked || isDisturbed(body)) throw new TypeError("The body stream is locked or has been read");
     return [body, null];
   }
@@ -22,7 +22,7 @@ export function extractBody(body: unknown): [content: Content, contentType: stri
   if (body instanceof Blob) return [blobBytes(body), body.type || null];
   if (body instanceof FormData) return encodeMultipart(body);
   if (typeof body === "object" && Symbol.asyncIterator in body)
-    return [ReadableStream.from(body as AsyncIterable<Uint8Array>), null];
+    return [streamLibrary().ReadableStream.from(body as AsyncIterable<Uint8Array>), null];
   return [`${body}`.toWellFormed(), "text/plain;charset=UTF-8"];
 }
 
@@ -50,8 +50,8 @@ export abstract class Body {
     };
     copyContent = (body) => {
       const content = body.#content;
-      if (body.bodyUsed || (content instanceof ReadableStream && content.locked)) throw alreadyUsed();
-      if (!(content instanceof ReadableStream)) return content;
+      if (body.bodyUsed || (isStream(content) && content.locked)) throw alreadyUsed();
+      if (!isStream(content)) return content;
       const [kept, copy] = content.tee();
       body.#content = kept;
       return copied(copy);
@@ -67,8 +67,7 @@ export abstract class Body {
   #take(): Content {
     const content = this.#content;
     if (content === null) return null;
-    if (this.#used || (content instanceof ReadableStream && (content.locked || isDisturbed(content))))
-      throw alreadyUsed();
+    if (this.#used || (isStream(content) && (content.locked || isDisturbed(content)))) throw alreadyUsed();
     this.#used = true;
     return content;
   }
@@ -76,7 +75,7 @@ export abstract class Body {
   #consume<T>(convert: (content: Exclude<Content, ReadableStream>) => T): Promise<Awaited<T>> {
     try {
       const content = this.#take();
-      if (content instanceof ReadableStream) return then(readAll(content), convert);
+      if (isStream(content)) return then(readAll(content), convert);
       return resolved(convert(content));
     } catch (error) {
       return rejected(error);
@@ -85,14 +84,14 @@ export abstract class Body {
 
   get body(): ReadableStream | null {
     const content = this.#content;
-    if (content === null || content instanceof ReadableStream) return content;
+    if (content === null || isStream(content)) return content;
     const stream = streamOf(toBytes(content));
     if (this.#used) stream.getReader();
     this.#content = stream;
     return stream;
   }
   get bodyUsed(): boolean {
-    return this.#used || (this.#content instanceof ReadableStream && isDisturbed(this.#content));
+    return this.#used || (isStream(this.#content) && isDisturbed(this.#content));
   }
   text(): Promise<string> {
     return this.#consume(toText);
@@ -132,7 +131,7 @@ function mimeType(body: Body): string {
 /** Both sides of a clone have chunks of their own. A byte stream's are already. */
 function copied(stream: ReadableStream): ReadableStream {
   const reader = stream.getReader();
-  return new ReadableStream(
+  return new (streamLibrary().ReadableStream)(
     {
       async pull(controller) {
         const { done, value } = await reader.read();

@@ -3,7 +3,7 @@ import { Op } from "../protocol.ts";
 import { bytesOf, isBufferSource } from "./blob.ts";
 import { start } from "./host.ts";
 import { closeSink, readSource, release, writeSink } from "./pipes.ts";
-import { ReadableStream, WritableStream } from "./stream.ts";
+import { type ReadableStream, streamLibrary, type WritableStream } from "./stream.ts";
 
 const formats = ["deflate", "deflate-raw", "gzip"];
 
@@ -29,7 +29,7 @@ abstract class Transcoder {
       output.error(error);
       wanted.resolve();
     };
-    this.#readable = new ReadableStream<Uint8Array>(
+    this.#readable = new (streamLibrary().ReadableStream)<Uint8Array>(
       {
         start(controller) {
           output = controller as never;
@@ -52,7 +52,7 @@ abstract class Transcoder {
       },
       { highWaterMark: 0 },
     );
-    this.#writable = new WritableStream<unknown>({
+    this.#writable = new (streamLibrary().WritableStream)<unknown>({
       start(controller) {
         input = controller as never;
       },

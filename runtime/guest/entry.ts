@@ -5,7 +5,7 @@ import { sendEmpty } from "./invocation.ts";
 import { decodeText, parseJson, then } from "./primordials.ts";
 import type { Request } from "./request.ts";
 import { Response } from "./response.ts";
-import { ReadableStream, readAll } from "./stream.ts";
+import { isStream, readAll } from "./stream.ts";
 import { env } from "./variables.ts";
 
 /** Answers one request; the value it returns (or promises) is turned into a response. */
@@ -111,8 +111,7 @@ function eventEntry(handler: (body: unknown, context: Context) => unknown): Entr
     return handler(body, context);
   };
   return (context, body) => {
-    if (body instanceof ReadableStream)
-      return then(readAll(body), (bytes) => answer(decodeText(bytes), context));
+    if (isStream(body)) return then(readAll(body), (bytes) => answer(decodeText(bytes), context));
     return answer(typeof body === "string" ? body : body === null ? "" : decodeText(body), context);
   };
 }

@@ -6,7 +6,7 @@ import { pump, release, sourceStream } from "./pipes.ts";
 import { decodeText, noBytes, parseJson, rejected, resolved, stringifyJson, then } from "./primordials.ts";
 import { Request, type RequestInit } from "./request.ts";
 import { fetchedResponse, type Response } from "./response.ts";
-import { discard, ReadableStream } from "./stream.ts";
+import { discard, isStream } from "./stream.ts";
 
 export function fetch(input: unknown, init?: RequestInit): Promise<Response> {
   try {
@@ -20,14 +20,14 @@ export function fetch(input: unknown, init?: RequestInit): Promise<Response> {
 
 function transfer(request: Request, content: Content): Promise<Response> {
   const { method, url, redirect, headers, signal } = request;
-  const stream = content instanceof ReadableStream ? content : null;
+  const stream = isStream(content) ? content : null;
   if (signal.aborted) {
     if (stream) discard(stream, signal.reason);
     return rejected(signal.reason);
   }
   const message: FetchRequest = { method, url, headers: [...headers], redirect, hasBody: content !== null };
   if (stream) message.stream = true;
-  const body = content instanceof ReadableStream ? noBytes : toBytes(content);
+  const body = isStream(content) ? noBytes : toBytes(content);
   return new Promise((resolve, reject) => {
     let output: ReadableStreamDefaultController<Uint8Array> | undefined;
     const give = () => {

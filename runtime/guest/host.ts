@@ -1,5 +1,6 @@
 import type { GuestError } from "../protocol.ts";
 import { Op, Refused } from "../protocol.ts";
+import { type PartName, partNames } from "./parts.ts";
 import { parseJson } from "./primordials.ts";
 
 type HostCall = (op: Op, text?: string, bytes?: Uint8Array) => number;
@@ -17,6 +18,12 @@ function takeGlobal<T>(name: string): T {
 
 export const host: HostCall = takeGlobal("thimble.host");
 export const random: () => number = takeGlobal("thimble.random");
+const load: (length: number) => unknown = takeGlobal("thimble.load");
+
+/** What a part of the library exports. */
+export function loadPart<T>(name: PartName): T {
+  return load(host(Op.load, `${partNames.indexOf(name)}`)) as T;
+}
 
 // An object without a prototype, not a Map: no method of it can be patched.
 let pending: Record<number, Completion> = Object.create(null);

@@ -1,5 +1,4 @@
 // The guest library: evaluated once into the base image, before any function's code.
-import { URLPattern } from "urlpattern-polyfill/urlpattern";
 import { AbortController, AbortSignal } from "./abort.ts";
 import { Blob, File } from "./blob.ts";
 import { CompressionStream, DecompressionStream } from "./compression.ts";
@@ -12,15 +11,15 @@ import { fetch } from "./fetch.ts";
 import { FormData } from "./form-data.ts";
 import { addEventListener, dispatchEvent, removeEventListener } from "./global-events.ts";
 import { Headers } from "./headers.ts";
-import { random } from "./host.ts";
+import { loadPart, random } from "./host.ts";
 import { ErrorEvent, MessageChannel, MessageEvent, MessagePort, reportError } from "./messages.ts";
 import { Performance, performance } from "./performance.ts";
-import { asInterface, defineGlobal } from "./primordials.ts";
+import { asInterface, defineGlobal, defineLazyGlobals } from "./primordials.ts";
 import { PromiseRejectionEvent, track } from "./rejections.ts";
 import { Request } from "./request.ts";
 import { Response } from "./response.ts";
 import { sql } from "./sql.ts";
-import { streamGlobals } from "./stream.ts";
+import { streamLibrary, streamNames } from "./stream.ts";
 import { structuredClone } from "./structured-clone.ts";
 import { TextDecoder } from "./text-decoder.ts";
 import { TextDecoderStream, TextEncoderStream } from "./text-streams.ts";
@@ -51,14 +50,12 @@ const globals = {
   MessagePort,
   Performance,
   PromiseRejectionEvent,
-  ...streamGlobals,
   Request,
   Response,
   TextDecoder,
   TextDecoderStream,
   TextEncoderStream,
   SubtleCrypto,
-  URLPattern,
   URLSearchParams,
   addEventListener,
   clearImmediate: clearTimer,
@@ -89,6 +86,9 @@ for (const [name, value] of Object.entries(globals)) {
   }
   defineGlobal(name, value);
 }
+
+defineLazyGlobals(streamNames, () => streamLibrary() as never);
+defineLazyGlobals(["URLPattern"], () => loadPart("urlPattern"));
 
 defineGlobal(Symbol.for("thimble.modules"), { "thimble:db": { sql, default: sql } });
 defineGlobal(Symbol.for("thimble.dispatcher"), dispatch);

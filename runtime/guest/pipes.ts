@@ -1,6 +1,6 @@
 import { maxChunkBytes, Op } from "../protocol.ts";
 import { host, start } from "./host.ts";
-import { forEachChunk, ReadableStream } from "./stream.ts";
+import { forEachChunk, type ReadableStream, streamLibrary } from "./stream.ts";
 
 /** Number of the request's body as a source, and of the response's as a sink. */
 export const ownBody = 0;
@@ -41,7 +41,7 @@ export function sourceStream(
   failed: (error: Error) => unknown = (error) => error,
   started?: (controller: ReadableByteStreamController) => void,
 ): ReadableStream<Uint8Array> {
-  return new ReadableStream<Uint8Array>(
+  return new (streamLibrary().ReadableStream)<Uint8Array>(
     {
       type: "bytes",
       start(controller) {

@@ -41,3 +41,22 @@ export function asInterface(prototype: object, name: string): void {
 export function defineGlobal(name: PropertyKey, value: unknown): void {
   defineProperty(globalThis, name, { value, writable: true, configurable: true, enumerable: false });
 }
+
+/** Globals that are loaded together when one of them is first used; to a function they look like any other. */
+export function defineLazyGlobals(names: readonly string[], load: () => Record<string, unknown>): void {
+  for (const name of names) {
+    defineProperty(globalThis, name, {
+      get() {
+        const values = load();
+        for (const each of names) {
+          // what the function has put there stays
+          if (Object.getOwnPropertyDescriptor(globalThis, each)?.get) defineGlobal(each, values[each]);
+        }
+        return values[name];
+      },
+      set: (value: unknown) => defineGlobal(name, value),
+      configurable: true,
+      enumerable: false,
+    });
+  }
+}

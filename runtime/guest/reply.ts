@@ -4,7 +4,7 @@ import { sent } from "./entry.ts";
 import { fail, failWith, send, sendEmpty, sendJson, sendStream } from "./invocation.ts";
 import { encodeText, stringifyJson } from "./primordials.ts";
 import { headerListOf, Response } from "./response.ts";
-import { ReadableStream } from "./stream.ts";
+import { isStream } from "./stream.ts";
 
 const invalid = (message: string) => failWith("invalid_response", message);
 
@@ -16,7 +16,7 @@ export function reply(value: unknown): void {
     else if (typeof value === "string") send(textHead(), encodeText(value));
     else if (value instanceof Uint8Array) send(bytesHead(), value);
     else if (value instanceof ArrayBuffer) send(bytesHead(), new Uint8Array(value));
-    else if (value instanceof ReadableStream) sendStream(bytesHead(), value);
+    else if (isStream(value)) sendStream(bytesHead(), value);
     else if (value !== sent) replyJson(value);
   } catch (error) {
     fail(error);
@@ -50,6 +50,6 @@ function replyResponse(response: Response): void {
   }
   const headers = headerListOf(response);
   const head = statusText === "" ? { status, headers } : { status, statusText, headers };
-  if (content instanceof ReadableStream) sendStream(head, content);
+  if (isStream(content)) sendStream(head, content);
   else send(head, toBytes(content));
 }

@@ -3,7 +3,7 @@ import { AbortController, AbortSignal } from "./abort.ts";
 import { Body, type Content, copyContent, extractBody, setContent, takeContent } from "./body.ts";
 import { Headers, headersOf } from "./headers.ts";
 import { onAbort } from "./invocation.ts";
-import { ReadableStream } from "./stream.ts";
+import { isStream } from "./stream.ts";
 
 /** Marks the constructor call that makes the invocation's own request. */
 const incoming = Symbol();
@@ -169,7 +169,7 @@ export class Request extends Body {
     if ((hasBody || (base && base.body !== null)) && (this.#method === "GET" || this.#method === "HEAD"))
       throw new TypeError(`A ${this.#method} request cannot have a body`);
     const [own, contentType] = extractBody(body);
-    if (own instanceof ReadableStream && this.#settings.keepalive)
+    if (isStream(own) && this.#settings.keepalive)
       throw new TypeError("A request with keepalive cannot have a stream as its body");
     if (contentType !== null && !this.headers.has("content-type"))
       this.headers.set("content-type", contentType);

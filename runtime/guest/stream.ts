@@ -1,41 +1,51 @@
-import {
-  ByteLengthQueuingStrategy,
-  CountQueuingStrategy,
-  ReadableByteStreamController,
-  ReadableStream,
-  ReadableStreamBYOBReader,
-  ReadableStreamBYOBRequest,
-  ReadableStreamDefaultController,
-  ReadableStreamDefaultReader,
-  TransformStream,
-  TransformStreamDefaultController,
-  WritableStream,
-  WritableStreamDefaultController,
-  WritableStreamDefaultWriter,
-} from "web-streams-polyfill";
+import type * as Library from "web-streams-polyfill";
+import { loadPart } from "./host.ts";
 import { apply, then } from "./primordials.ts";
 
-export { ReadableStream, TransformStream, WritableStream };
+export type ReadableStream<T = unknown> = Library.ReadableStream<T>;
+export type WritableStream<T = unknown> = Library.WritableStream<T>;
+export type TransformStream<I = unknown, O = unknown> = Library.TransformStream<I, O>;
 
 /** The globals of the Streams standard. */
-export const streamGlobals = {
-  ByteLengthQueuingStrategy,
-  CountQueuingStrategy,
-  ReadableByteStreamController,
-  ReadableStream,
-  ReadableStreamBYOBReader,
-  ReadableStreamBYOBRequest,
-  ReadableStreamDefaultController,
-  ReadableStreamDefaultReader,
-  TransformStream,
-  TransformStreamDefaultController,
-  WritableStream,
-  WritableStreamDefaultController,
-  WritableStreamDefaultWriter,
-};
+export const streamNames = [
+  "ByteLengthQueuingStrategy",
+  "CountQueuingStrategy",
+  "ReadableByteStreamController",
+  "ReadableStream",
+  "ReadableStreamBYOBReader",
+  "ReadableStreamBYOBRequest",
+  "ReadableStreamDefaultController",
+  "ReadableStreamDefaultReader",
+  "TransformStream",
+  "TransformStreamDefaultController",
+  "WritableStream",
+  "WritableStreamDefaultController",
+  "WritableStreamDefaultWriter",
+] as const;
 
-const { getReader, cancel } = ReadableStream.prototype;
-const { read } = ReadableStreamDefaultReader.prototype;
+interface Streams {
+  library: typeof Library;
+  getReader: Library.ReadableStream["getReader"];
+  cancel: Library.ReadableStream["cancel"];
+  read: Library.ReadableStreamDefaultReader["read"];
+}
+let loaded: Streams | null = null;
+
+function streams(): Streams {
+  if (loaded === null) {
+    const library = loadPart<typeof Library>("streams");
+    const { getReader, cancel } = library.ReadableStream.prototype;
+    loaded = { library, getReader, cancel, read: library.ReadableStreamDefaultReader.prototype.read };
+  }
+  return loaded;
+}
+
+/** The classes of the standard. */
+export const streamLibrary = (): typeof Library => streams().library;
+
+/** Nothing is a stream before the first has been made. */
+export const isStream = (value: unknown): value is ReadableStream =>
+  loaded !== null && value instanceof loaded.library.ReadableStream;
 
 /** Bytes of one chunk of {@link streamOf}. */
 const pieceBytes = 65_536;
@@ -43,7 +53,7 @@ const pieceBytes = 65_536;
 /** A byte stream of copies of these bytes, which stay as they are. */
 export function streamOf(bytes: Uint8Array): ReadableStream<Uint8Array> {
   let at = 0;
-  return new ReadableStream<Uint8Array>({
+  return new (streamLibrary().ReadableStream)<Uint8Array>({
     type: "bytes",
     pull(controller) {
       const piece = bytes.slice(at, at + pieceBytes);
@@ -66,22 +76,26 @@ export function forEachChunk(
   stream: ReadableStream,
   onChunk: (chunk: Uint8Array<ArrayBuffer>) => void | Promise<void>,
 ): Promise<void> {
-  const reader = apply(getReader, stream, []) as ReadableStreamDefaultReader<unknown>;
+  const reader = apply(streams().getReader, stream, []) as Library.ReadableStreamDefaultReader<unknown>;
   const stop = (error: unknown): never => {
     then(reader.cancel(error), undefined as never, () => {});
     throw error;
   };
   const next = (): Promise<void> =>
-    then(apply(read, reader, []) as Promise<{ done: boolean; value: unknown }>, ({ done, value }) => {
-      if (done) return;
-      try {
-        if (!(value instanceof Uint8Array)) throw new TypeError("A body stream must bring Uint8Array chunks");
-        const taken = onChunk(value as Uint8Array<ArrayBuffer>);
-        return taken === undefined ? next() : then(taken, next, stop);
-      } catch (error) {
-        return stop(error);
-      }
-    });
+    then(
+      apply(streams().read, reader, []) as Promise<{ done: boolean; value: unknown }>,
+      ({ done, value }) => {
+        if (done) return;
+        try {
+          if (!(value instanceof Uint8Array))
+            throw new TypeError("A body stream must bring Uint8Array chunks");
+          const taken = onChunk(value as Uint8Array<ArrayBuffer>);
+          return taken === undefined ? next() : then(taken, next, stop);
+        } catch (error) {
+          return stop(error);
+        }
+      },
+    );
   return next();
 }
 
@@ -96,7 +110,7 @@ export function readAll(stream: ReadableStream): Promise<Uint8Array<ArrayBuffer>
 
 /** Nobody will read the stream. */
 export function discard(stream: ReadableStream, reason?: unknown): void {
-  then(apply(cancel, stream, [reason]) as Promise<void>, undefined as never, () => {});
+  then(apply(streams().cancel, stream, [reason]) as Promise<void>, undefined as never, () => {});
 }
 
 export function concat(chunks: Uint8Array[]): Uint8Array<ArrayBuffer> {

@@ -1,4 +1,4 @@
-import { TransformStream } from "./stream.ts";
+import { streamLibrary, type TransformStream } from "./stream.ts";
 import { TextDecoder } from "./text-decoder.ts";
 
 /** A pair of streams over a TransformStream, which the standard's "generic transform streams" hide. */
@@ -20,7 +20,7 @@ export class TextEncoderStream extends TextTransform<unknown, Uint8Array> {
     const encoder = new TextEncoder();
     let high = "";
     super(
-      new TransformStream<unknown, Uint8Array>({
+      new (streamLibrary().TransformStream)<unknown, Uint8Array>({
         transform(chunk, controller) {
           let text = `${high}${chunk}`;
           high = "";
@@ -48,7 +48,7 @@ export class TextDecoderStream extends TextTransform<BufferSource, string> {
   constructor(label = "utf-8", options?: TextDecoderOptions) {
     const decoder = new TextDecoder(label, options);
     super(
-      new TransformStream<BufferSource, string>({
+      new (streamLibrary().TransformStream)<BufferSource, string>({
         transform(chunk, controller) {
           if (chunk === undefined) throw new TypeError("A chunk must be a buffer or a view of one");
           const text = decoder.decode(chunk, { stream: true });

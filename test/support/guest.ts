@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { EvalFlags, type JSValueHandle, QuickJS } from "quickjs-wasi";
 import { type InputOptions, rolldown } from "rolldown";
+import { bundleParts } from "../../compiler/engine/prelude.ts";
 import type {
   FetchResponse,
   GuestError,
@@ -28,6 +29,7 @@ async function bundle(options: InputOptions, format: "iife" | "esm"): Promise<st
   await build.close();
   return output[0].code;
 }
+const parts = bundleParts();
 const library = bundle(
   { input: fileURLToPath(new URL("../../runtime/guest/main.ts", import.meta.url)) },
   "iife",
@@ -100,14 +102,16 @@ export class Guest {
   /** Operations that complete once the microtask queue is empty. */
   #soon: number[] = [];
 
-  private constructor(vm: QuickJS, code: string) {
+  private constructor(vm: QuickJS, code: string, scripts: string[]) {
     this.vm = vm;
     const install = vm.evalCode(
-      '(host, random) => { globalThis[Symbol.for("thimble.host")] = host; globalThis[Symbol.for("thimble.random")] = random; }',
+      '(host, random, load) => { for (const [name, value] of Object.entries({ host, random, load })) globalThis[Symbol.for("thimble." + name)] = value; }',
     );
     const host = vm.newFunction("host", (...args) => vm.newNumber(this.#host(args)));
     const random = vm.newFunction("random", () => vm.newNumber(0.5));
-    vm.callFunction(install, vm.undefined, host, random);
+    // the index of a part stands for its length
+    const load = vm.newFunction("load", (index) => vm.evalCode(scripts[index!.toNumber()]!));
+    vm.callFunction(install, vm.undefined, host, random, load);
     vm.evalCode(code, "thimble:guest");
     this.#dispatch = vm.evalCode(
       '{ const key = Symbol.for("thimble.dispatcher"), dispatch = globalThis[key]; delete globalThis[key]; dispatch }',
@@ -124,7 +128,7 @@ export class Guest {
       extensions: await extensions,
       moduleLoader: { load, normalize },
     });
-    const guest = new Guest(vm, await library);
+    const guest = new Guest(vm, await library, await parts);
     const code = 'import * as ns from "function.js"; globalThis[Symbol.for("thimble.register")](ns);';
     const evaluated = vm.evalCode(code, "entry.js", EvalFlags.TYPE_MODULE);
     vm.executePendingJobs();
@@ -139,6 +143,7 @@ export class Guest {
     const text = textHandle && !textHandle.isUndefined ? textHandle.toString() : "";
     const bytes =
       bytesHandle && !bytesHandle.isUndefined ? bytesHandle.toUint8Array().slice() : new Uint8Array();
+    if (op === Op.load) return Number(text);
     const starts = startingOps.has(op);
     if (this.building && (starts || op === Op.random)) return Refused.building;
     const id = starts ? this.#nextId++ : 0;
