@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { baseImageSection, encodeBaseImage, stateGlobals } from "../../runtime/engine.ts";
+import { pageSize } from "../../runtime/image.ts";
 import { Instance } from "../../runtime/instance.ts";
 import {
   type LinkResult,
@@ -49,8 +50,11 @@ const keptExports = new Set([
   "JS_SetHostPromiseRejectionTracker",
 ]);
 
+/** Where the engine's linker lets the stack begin; its static data lies above. */
+const linkedStackTop = 1024 * 1024;
+
 /**
- * Stack that guest code may use, bytes, of the 1 MiB that the engine's linker reserved. The host's own stack holds a
+ * Stack that guest code may use, bytes, of what is left of that. The host's own stack holds a
  * frame for each of the engine's, and ends later than this.
  */
 const guestStackBytes = 256 * 1024;
@@ -78,7 +82,7 @@ export async function readEngineFiles(): Promise<Omit<EngineSources, "prelude" |
  */
 export async function buildEngine(sources: EngineSources): Promise<Uint8Array<ArrayBuffer>> {
   const main = readModule(sources.engine);
-  const sides = await placeExtensions(sources);
+  const sides = placeExtensions(sources);
   const linked = link(
     main,
     [...sides, { name: "bridge", module: bridge(), memoryBase: 0, tableSize: 4 }],
@@ -111,30 +115,26 @@ export async function buildEngine(sources: EngineSources): Promise<Uint8Array<Ar
   return writeModule(metered);
 }
 
-/** Alignment of the extensions' static data, bytes. */
-const dataAlignment = 16;
-
 /**
- * Where the extensions' static data will lie: what the engine's allocator answers when it is asked first thing, which is found out
- * by asking. The linked engine is asked the same questions and must give the same answers.
+ * Puts the extensions' static data below the engine's, at the top of the 1 MiB that its linker left for the stack: most of that is never
+ * used, and each request has to clear it. Data that is there anyway costs nothing more.
  */
-async function placeExtensions(sources: EngineSources): Promise<SideModule[]> {
-  const nothing = () => 0;
-  const imports: WebAssembly.Imports = {};
-  const module = await WebAssembly.compile(new Uint8Array(sources.engine));
-  for (const entry of WebAssembly.Module.imports(module)) {
-    imports[entry.module] = { ...imports[entry.module], [entry.name]: nothing };
-  }
-  const { exports } = new WebAssembly.Instance(module, imports);
-  (exports._initialize as () => void)();
-  const malloc = exports.malloc as (size: number) => number;
-  return extensions.map((name) => {
-    const side = readModule(sources.extensions[name]!);
-    const { memorySize, tableSize } = readDylink(side);
-    const address = malloc(memorySize + dataAlignment);
-    return { name, module: side, memoryBase: alignUp(address), tableSize };
+function placeExtensions(sources: EngineSources): SideModule[] {
+  const sides = extensions.map((name) => {
+    const module = readModule(sources.extensions[name]!);
+    const { memorySize, tableSize } = readDylink(module);
+    return { name, module, tableSize, size: alignUp(memorySize) };
+  });
+  const total = sides.reduce((sum, { size }) => sum + size, 0);
+  let address = Math.floor((linkedStackTop - total) / pageSize) * pageSize;
+  return sides.map(({ name, module, tableSize, size }) => {
+    address += size;
+    return { name, module, tableSize, memoryBase: address - size };
   });
 }
+
+/** Alignment of the extensions' static data, bytes. */
+const dataAlignment = 16;
 
 const alignUp = (address: number): number => Math.ceil(address / dataAlignment) * dataAlignment;
 
@@ -149,20 +149,11 @@ function initialise(
     const entry = instance.exports[name] as ((...args: number[]) => number) | undefined;
     return entry === undefined ? 0 : entry(...args);
   };
-  const place = (from: number, to: number) => {
-    for (const { address, bytes } of linked.data) {
-      if (address >= from && address < to) instance.view(address, bytes.length).set(bytes);
-    }
-  };
-  const heap = Math.min(...sides.map(({ memoryBase }) => memoryBase));
-  place(0, heap);
+  const stack = instance.exports.__stack_pointer as WebAssembly.Global<"i32">;
+  if (stack.value !== linkedStackTop) throw new Error(`the engine's stack begins at ${stack.value}`);
+  stack.value = Math.min(...sides.map(({ memoryBase }) => memoryBase));
+  for (const { address, bytes } of linked.data) instance.view(address, bytes.length).set(bytes);
   call("_initialize");
-  for (const { name, module, memoryBase } of sides) {
-    const address = alignUp(call("malloc", readDylink(module).memorySize + dataAlignment));
-    if (address !== memoryBase)
-      throw new Error(`${name} was linked for ${memoryBase}, but lies at ${address}`);
-  }
-  place(heap, Number.POSITIVE_INFINITY);
   if (call("qjs_init2", intrinsics) !== 0) throw new Error("the engine could not be initialised");
   call("qjs_set_max_stack_size", guestStackBytes);
   for (const { name } of sides) {

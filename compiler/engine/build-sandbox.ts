@@ -65,7 +65,6 @@ function explain(failure: Failure): string {
  */
 export class BuildSandbox extends Sandbox {
   readonly #exports: Record<string, (...args: (number | Uint8Array)[]) => number>;
-  readonly #stackTop: number;
   readonly logs: LogLine[] = [];
   readonly #decoders = new Decoders();
   #warmUp: { answered: boolean; refused: Set<string>; failure: string | null } | null = null;
@@ -75,7 +74,6 @@ export class BuildSandbox extends Sandbox {
   constructor(instance: Instance) {
     super(instance, buildLimits, new Scheduler());
     this.#exports = instance.exports as never;
-    this.#stackTop = (instance.exports.__stack_pointer as WebAssembly.Global<"i32">).value;
     instance.exports["bridge:seed0"].value = 0x9e3779b97f4a7c15n as never;
     instance.exports["bridge:seed1"].value = 0xbf58476d1ce4e5b9n as never;
     // what follows may call exports directly, outside of `run`
@@ -163,7 +161,9 @@ export class BuildSandbox extends Sandbox {
   capture(): Image {
     this.#exports.qjs_run_gc!();
     this.#exports.qjs_set_gc_threshold!(this.instance.pages.value * pageSize + gcHeadroomBytes);
-    return this.instance.capture(Math.ceil(this.#stackTop / pageSize) * pageSize);
+    // nothing runs, so that the stack is empty
+    const stackTop = (this.instance.exports.__stack_pointer as WebAssembly.Global<"i32">).value;
+    return this.instance.capture(Math.ceil(stackTop / pageSize) * pageSize);
   }
 
   /**
