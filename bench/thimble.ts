@@ -66,5 +66,7 @@ export function invoke(
 /** The response's body; throws when there was no response. */
 export function bodyOf({ outcome }: InvocationResult): Uint8Array {
   if (outcome.kind !== "completed") throw new Error(`no response: ${JSON.stringify(outcome)}`);
-  return outcome.response.body;
+  const { body } = outcome.response;
+  if (!(body instanceof Uint8Array)) throw new Error("the response is a stream");
+  return body;
 }

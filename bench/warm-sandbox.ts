@@ -27,8 +27,9 @@ export class WarmSandbox extends Sandbox {
   /** The body of the response. */
   async request({ method, url, headers, body }: InvocationRequest): Promise<Uint8Array> {
     const context = { requestId: "r1", functionName: "bench", version: 1 };
-    const head: RequestHead = { method, url, headers, env: {}, context };
+    const head: RequestHead = { method, url, headers, env: {}, context, now: Date.now() };
     const text = Buffer.from(JSON.stringify(head));
+    if (!(body instanceof Uint8Array)) throw new Error("the request is a stream");
     this.instance.provide(text, body);
     this.instance.exports["bridge:finished"].value = 0;
     const status = await this.enter(() => this.instance.dispatch(Event.request, 0, text.length, body.length));

@@ -72,7 +72,7 @@ export class Execution extends Sandbox implements Waiting {
   readonly #scheduler: Scheduler;
   readonly #began: number;
   readonly #logs: LogLine[] = [];
-  readonly #decoders = new Decoders();
+  #decoders: Decoders | null = null;
   #logCharacters = 0;
   #events: { event: number; id: number; text: string; bytes: Uint8Array }[] = [];
   #outcome: Outcome | null = null;
@@ -136,6 +136,7 @@ export class Execution extends Sandbox implements Waiting {
         headers: request.headers,
         env,
         context,
+        now: Date.now(),
       };
       let { body } = request;
       if (!(body instanceof Uint8Array)) {
@@ -363,6 +364,7 @@ export class Execution extends Sandbox implements Waiting {
         new DataView(bytes.buffer, bytes.byteOffset, 8).setFloat64(0, this.#nowMs, true);
         return 0;
       case Op.decode:
+        this.#decoders ??= new Decoders();
         return this.#decoders.decode(readDecodeRequest(text), bytes);
       case Op.close: {
         const id = readNumber(text);

@@ -69,6 +69,30 @@ export function changedBlocks(memory: Uint8Array, image: Image): Segment[] {
 const asBuffer = ({ buffer, byteOffset, byteLength }: Uint8Array): Buffer =>
   Buffer.from(buffer, byteOffset, byteLength);
 
+/** Zeros in an image that are written instead of copied, which takes half the time, bytes. */
+const holeBytes = 4096;
+const parts = new WeakMap<Image, Segment[]>();
+
+/** The image without its holes: between these parts it is zero. */
+export function denseParts(image: Image): Segment[] {
+  const known = parts.get(image);
+  if (known) return known;
+  const bytes = asBuffer(image.bytes);
+  const dense: Segment[] = [];
+  let from = -1;
+  for (let at = 0; at <= bytes.length; at += holeBytes) {
+    const end = Math.min(at + holeBytes, bytes.length);
+    const isHole = at >= bytes.length || bytes.compare(zeros, 0, end - at, at, end) === 0;
+    if (!isHole && from < 0) from = at;
+    if (!isHole || from < 0) continue;
+    dense.push({ address: image.start + from, bytes: image.bytes.subarray(from, at) });
+    from = -1;
+  }
+  if (from >= 0) dense.push({ address: image.start + from, bytes: image.bytes.subarray(from) });
+  parts.set(image, dense);
+  return dense;
+}
+
 /** Equal bytes between two runs that cost more as a segment of their own than as part of one. */
 const mergeGap = 16;
 

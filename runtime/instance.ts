@@ -1,7 +1,7 @@
 import { MeterExport, meterModule } from "../compiler/wasm/index.ts";
 import type { Meters } from "./budget.ts";
 import { GuestMessageError, readNumber } from "./guest-message.ts";
-import { changedBlocks, type Image, pageSize, type SavedState } from "./image.ts";
+import { changedBlocks, denseParts, type Image, pageSize, type SavedState } from "./image.ts";
 import { Op } from "./protocol.ts";
 import { wasiImports } from "./wasi.ts";
 
@@ -150,12 +150,14 @@ export class Instance implements Meters {
   restore(image: Image, state: SavedState = image): void {
     this.ensurePages(state.pages);
     const { memory } = this;
-    if (this.#used) {
-      memory.fill(0, 0, image.start);
-      memory.fill(0, image.start + image.bytes.length);
+    let end = 0;
+    for (const { address, bytes } of denseParts(image)) {
+      if (this.#used) memory.fill(0, end, address);
+      memory.set(bytes, address);
+      end = address + bytes.length;
     }
+    if (this.#used) memory.fill(0, end);
     this.#used = true;
-    memory.set(image.bytes, image.start);
     if (state.segments) for (const { address, bytes } of state.segments) memory.set(bytes, address);
     this.pages.value = state.pages;
     this.fuel.value = 0;

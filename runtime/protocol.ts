@@ -143,6 +143,8 @@ export interface RequestHead {
   /** Variables and secrets of the function and the limits (`FUNCTION_TIMEOUT_MS`, …). */
   env: Record<string, string>;
   context: { requestId: string; functionName: string; version: number };
+  /** The clock, ms since the epoch. */
+  now: number;
 }
 
 export interface ResponseHead {

@@ -177,6 +177,7 @@ export class BuildSandbox extends Sandbox {
       headers: [["host", "localhost"]],
       env: {},
       context: { requestId: "warm-up", functionName: "warm-up", version: 0 },
+      now: buildTimeMs,
     };
     const text = Buffer.from(JSON.stringify(head));
     this.#warmUp = { answered: false, refused: new Set(), failure: null };

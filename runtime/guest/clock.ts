@@ -4,8 +4,8 @@ let origin = 0;
  * The time of the request: what `performance.now()` and events count from. One grain of the clock before what it shows now, so that
  * times are positive as the standard has them.
  */
-export function beginTime(): void {
-  origin = Date.now() - 1;
+export function beginTime(now: number): void {
+  origin = now - 1;
 }
 
 export const timeOrigin = (): number => origin;

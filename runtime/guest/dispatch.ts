@@ -37,7 +37,7 @@ export function dispatch(event: Event, id: number, text: string, bytes: Uint8Arr
 function handle(text: string, bytes: Uint8Array): void {
   const head = parseJson(text) as RequestHead;
   begin(head.method);
-  beginTime();
+  beginTime(head.now);
   clearEntries();
   setEnv(head.env);
   reportSoon();

@@ -187,6 +187,7 @@ export class Guest {
       headers,
       env,
       context: { requestId: "req-1", functionName: "hello", version: 3 },
+      now: 0,
     };
     const bytes = typeof body === "string" ? new TextEncoder().encode(body) : body;
     this.dispatch(Event.request, 0, JSON.stringify(head), bytes);
