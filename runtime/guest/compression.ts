@@ -24,7 +24,10 @@ abstract class Transcoder {
     const wanted = Promise.withResolvers<void>();
     let output: ReadableStreamDefaultController<Uint8Array>;
     let input: WritableStreamDefaultController;
+    const broken = Promise.withResolvers<never>();
+    broken.promise.catch(() => {});
     const fail = (error: unknown) => {
+      broken.reject(error);
       input.error(error);
       output.error(error);
       wanted.resolve();
@@ -65,7 +68,7 @@ abstract class Transcoder {
         // as a TransformStream: nothing is taken in before someone reads
         await wanted.promise;
         try {
-          await writeSink(id(), bytesOf(chunk));
+          await Promise.race([writeSink(id(), bytesOf(chunk)), broken.promise]);
         } catch (error) {
           fail(error);
           throw error;

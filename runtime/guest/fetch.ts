@@ -6,13 +6,14 @@ import { pump, release, sourceStream } from "./pipes.ts";
 import { decodeText, noBytes, parseJson, rejected, resolved, stringifyJson, then } from "./primordials.ts";
 import { Request, type RequestInit } from "./request.ts";
 import { fetchedResponse, type Response } from "./response.ts";
-import { discard, isStream } from "./stream.ts";
+import { discard, isStream, wholeBytes } from "./stream.ts";
 
 export function fetch(input: unknown, init?: RequestInit): Promise<Response> {
   try {
     const request = new Request(input, init);
     if (request.url.startsWith("data:")) return resolved(dataResponse(request.url));
-    return transfer(request, takeContent(request));
+    const content = takeContent(request);
+    return transfer(request, isStream(content) ? (wholeBytes(content) ?? content) : content);
   } catch (error) {
     return rejected(error);
   }

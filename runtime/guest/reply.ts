@@ -4,7 +4,7 @@ import { sent } from "./entry.ts";
 import { fail, failWith, send, sendEmpty, sendJson, sendStream } from "./invocation.ts";
 import { encodeText, stringifyJson } from "./primordials.ts";
 import { headerListOf, Response } from "./response.ts";
-import { isStream } from "./stream.ts";
+import { isStream, wholeBytes } from "./stream.ts";
 
 const invalid = (message: string) => failWith("invalid_response", message);
 
@@ -50,6 +50,8 @@ function replyResponse(response: Response): void {
   }
   const headers = headerListOf(response);
   const head = statusText === "" ? { status, headers } : { status, statusText, headers };
-  if (isStream(content)) sendStream(head, content);
+  const whole = isStream(content) ? wholeBytes(content) : null;
+  if (whole) send(head, whole);
+  else if (isStream(content)) sendStream(head, content);
   else send(head, toBytes(content));
 }

@@ -1,6 +1,6 @@
 import type * as Library from "web-streams-polyfill";
 import { loadPart } from "./host.ts";
-import { apply, then } from "./primordials.ts";
+import { apply, resolved, then } from "./primordials.ts";
 
 export type ReadableStream<T = unknown> = Library.ReadableStream<T>;
 export type WritableStream<T = unknown> = Library.WritableStream<T>;
@@ -53,7 +53,7 @@ const pieceBytes = 65_536;
 /** A byte stream of copies of these bytes, which stay as they are. */
 export function streamOf(bytes: Uint8Array): ReadableStream<Uint8Array> {
   let at = 0;
-  return new (streamLibrary().ReadableStream)<Uint8Array>({
+  const stream = new (streamLibrary().ReadableStream)<Uint8Array>({
     type: "bytes",
     pull(controller) {
       const piece = bytes.slice(at, at + pieceBytes);
@@ -64,6 +64,20 @@ export function streamOf(bytes: Uint8Array): ReadableStream<Uint8Array> {
       controller.byobRequest?.respond(0);
     },
   });
+  apply(set, wholes, [stream, bytes]);
+  return stream;
+}
+
+const wholes = new WeakMap<ReadableStream, Uint8Array>();
+const { get, set } = WeakMap.prototype;
+
+/**
+ * All the bytes of a stream that {@link streamOf} has made and nobody has touched, or null. Middleware often does no more than hand
+ * a body on as a stream: it need not become one for that.
+ */
+export function wholeBytes(stream: ReadableStream): Uint8Array<ArrayBuffer> | null {
+  if (stream.locked || isDisturbed(stream)) return null;
+  return (apply(get, wholes, [stream]) as Uint8Array<ArrayBuffer> | undefined) ?? null;
 }
 
 /** Whether someone has read from the stream or cancelled it. The standard gives no way to ask, the library's own state does. */
@@ -101,6 +115,11 @@ export function forEachChunk(
 
 /** Everything that the stream will bring. */
 export function readAll(stream: ReadableStream): Promise<Uint8Array<ArrayBuffer>> {
+  const whole = wholeBytes(stream);
+  if (whole) {
+    discard(stream);
+    return resolved(whole.slice());
+  }
   const chunks: Uint8Array[] = [];
   const all = forEachChunk(stream, (chunk) => {
     chunks.push(chunk);
