@@ -64,6 +64,13 @@ describe("messages that the guest library never sends", () => {
     "a query without parameters": `host(7, '{"text":"select 1"}')`,
     "a timer of a megabyte": "host(5, '9'.repeat(1e6))",
     "a clock without room": "host(10, '', new Uint8Array(1))",
+    "a chunk that is too large": "host(12, '0', new Uint8Array(262145))",
+    "a coding that there is not": "host(15, 'compress zip')",
+    "a cryptographic call without arguments": `host(16, '{"method":"digest"}')`,
+    "text to decode that is longer than its bytes": `host(17, '{"id":1,"encoding":"big5","length":99}', new Uint8Array(9))`,
+    "an encoding that there is not": `host(17, '{"id":1,"encoding":"x","length":1}', new Uint8Array(9))`,
+    "a result that has no room": `host(17, '{"id":1,"encoding":"big5","length":9}', new Uint8Array(9).fill(255))`,
+    "a part of the library that there is not": "host(18, '99')",
   };
   for (const [name, call] of Object.entries(malformed)) {
     test(`${name} ends the sandbox`, async () => {

@@ -255,7 +255,7 @@ describe("compression", () => {
   test("damaged data is a TypeError, on both sides", async () => {
     const source = `export default async () => {
       const stream = new DecompressionStream("gzip"), writer = stream.writable.getWriter();
-      const name = (promise) => promise.then(() => "none", (e) => e.name);
+      const name = (promise) => promise.then(() => "none", (e) => e.constructor.name);
       return Promise.all([name(writer.write(new Uint8Array([1, 2, 3]))), name(writer.close()), name(stream.readable.getReader().read())]);
     }`;
     assert.deepEqual(json(await run(await program(source))), ["TypeError", "TypeError", "TypeError"]);

@@ -28,12 +28,14 @@ export class Decoders {
     if (stream) this.#open.set(id, decoder);
     else this.#open.delete(id);
     if (this.#open.size > maxOpen) throw new GuestMessageError("number");
+    let text: string;
     try {
-      return write(decoder.decode(bytes.slice(0, length), { stream }), bytes);
+      text = decoder.decode(bytes.slice(0, length), { stream });
     } catch {
       this.#open.delete(id);
       return malformed;
     }
+    return write(text, bytes);
   }
 }
 
