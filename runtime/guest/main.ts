@@ -27,6 +27,7 @@ import { clearTimer, queueMicrotask, setImmediate, setInterval, setTimeout } fro
 import { extendUrl, URLSearchParams } from "./url.ts";
 
 extendUrl();
+Object.defineProperty(random, "name", { value: "random", configurable: true });
 Object.defineProperty(Math, "random", { value: random, writable: true, configurable: true });
 
 const globals = {
