@@ -25,6 +25,18 @@ export async function runNode(args: string[], env: Record<string, string> = {}):
   return output;
 }
 
+/** Runs a script of this folder in Node or in Deno to its end: its standard output. Throws when it fails. */
+export async function runHost(host: "node" | "deno", args: string[]): Promise<string> {
+  if (host === "node") return runNode(args);
+  const child = spawn(`${folder}node_modules/.bin/deno`, ["run", "--allow-all", "--no-lock", ...args], {
+    cwd: folder,
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const [output, [code]] = await Promise.all([text(child.stdout), once(child, "close")]);
+  if (code !== 0) throw new Error(`deno ${args.join(" ")} ended with ${code}`);
+  return output;
+}
+
 /** A process that serves until it is disposed. */
 export class Server<Ready> implements AsyncDisposable {
   readonly ready: Ready;

@@ -72,6 +72,7 @@ export function encodeArtifact(input: {
     ...emptyModule(),
     imports: [{ module: engineImport, name: input.engineHash, kind: "memory", memory: { min: image.pages } }],
     data: difference(input.base, image).map(({ address, bytes }) => ({
+      mode: "active",
       offset: new Assembler().i32(address).end().finish(),
       bytes,
     })),

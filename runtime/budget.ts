@@ -5,9 +5,10 @@ import { pageSize } from "./image.ts";
 const sliceMs = 0.2;
 /** How long a guest runs before others on its thread get their turn, ms. */
 const quantumMs = 0.5;
-const minSlice = 1_000;
-const maxSlice = 4_000_000;
-const firstSlice = 20_000;
+/** Fuel of a slice: about one unit for each instruction. */
+const minSlice = 10_000;
+const maxSlice = 8_000_000;
+const firstSlice = 200_000;
 
 /** Why a sandbox was stopped. */
 export type StopReason = "timedOut" | "outOfFuel" | "outOfMemory" | "aborted" | "finished";

@@ -34,8 +34,8 @@ const noBytes = new Uint8Array(0);
 const leaveGraceMs = 50;
 /** Logs of one invocation: lines and characters that are kept. */
 const logLimits = { lines: 1_000, characters: 256 * 1024 } as const;
-/** Price of a host call in fuel: a base, and one unit for each 64 bytes. */
-const callFuel = 100;
+/** Price of a host call in fuel: a base, and one unit for each 8 bytes. */
+const callFuel = 1_000;
 /** What QuickJS says when its stack check fires (JS_ThrowStackOverflow). */
 const engineStackOverflow = { name: "RangeError", message: "Maximum call stack size exceeded" } as const;
 
@@ -339,7 +339,7 @@ export class Execution extends Sandbox implements Waiting {
 
   /** @throws GuestMessageError, which ends the sandbox, for what the guest library does not send. */
   op(op: number, text: Uint8Array, bytes: Uint8Array): number {
-    this.budget.charge(callFuel + ((text.length + bytes.length) >> 6));
+    this.budget.charge(callFuel + ((text.length + bytes.length) >> 3));
     switch (op) {
       case Op.respond:
         this.#respond(text, bytes);

@@ -76,7 +76,7 @@ export class Instance implements Meters {
     });
     this.exports = instance.exports as typeof this.exports;
     this.fuel = instance.exports[MeterExport.fuel] as WebAssembly.Global<"i32">;
-    this.pages = instance.exports[MeterExport.pages] as WebAssembly.Global<"i32">;
+    this.pages = instance.exports[`${MeterExport.pages}0`] as WebAssembly.Global<"i32">;
     this.dispatch = WebAssembly.promising(this.exports["bridge:dispatch"]) as typeof this.dispatch;
     this.runBytecode = WebAssembly.promising(this.exports["bridge:run"]) as typeof this.runBytecode;
     this.#state = globals.map((name) => instance.exports[name] as WebAssembly.Global<"i32" | "i64">);

@@ -1,5 +1,6 @@
 import {
   Assembler,
+  activeElements,
   emptyModule,
   type FunctionType,
   f64,
@@ -294,7 +295,7 @@ export function bridge(): Module {
   const track = define({ params: [i32, i64, i64, i32, i32], results: [] }, [i32, i64], trackCode);
 
   module.elements = [
-    { offset: new Assembler().globalGet(tableBase).end().finish(), functions: [host, random, track, load] },
+    activeElements(new Assembler().globalGet(tableBase).end().finish(), [host, random, track, load]),
   ];
   module.exports.push(
     { name: "dispatcher", kind: "global", index: dispatcher },

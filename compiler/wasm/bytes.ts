@@ -60,6 +60,27 @@ export class ByteReader {
     return this.fail("integer too long");
   }
 
+  /** Signed LEB128 of at most 64 bits: its value where it takes at most four bytes, otherwise -1. */
+  smallS64(): number {
+    const from = this.at;
+    this.skipLeb(64);
+    if (this.at - from > 4) return -1;
+    this.at = from;
+    return this.s32();
+  }
+
+  /** Unsigned LEB128 of at most 64 bits. */
+  u64(): bigint {
+    let result = 0n;
+    for (let shift = 0n; shift < 70n; shift += 7n) {
+      const byte = this.byte();
+      if (shift === 63n && byte > 1) this.fail("integer too large", this.at - 1);
+      result |= BigInt(byte & 0x7f) << shift;
+      if ((byte & 0x80) === 0) return result;
+    }
+    return this.fail("integer too long");
+  }
+
   /** Passes over a LEB128 of at most `bits` bits. */
   skipLeb(bits: 32 | 33 | 64): void {
     const most = Math.ceil(bits / 7);
@@ -84,9 +105,13 @@ export class ByteReader {
     }
   }
 
-  /** A vector: its length, then that many items. */
+  /** A vector: its length, then its items. */
   vector<T>(item: () => T): T[] {
-    const length = this.u32();
+    return this.items(this.u32(), item);
+  }
+
+  /** So many items, each of which takes at least a byte. */
+  items<T>(length: number, item: () => T): T[] {
     if (length > this.bytes.length - this.at) this.fail("vector longer than its section");
     const items: T[] = [];
     for (let i = 0; i < length; i++) items.push(item());
@@ -131,6 +156,16 @@ export class ByteWriter {
       rest >>>= 7;
       this.byte(rest === 0 ? low : low | 0x80);
     } while (rest !== 0);
+    return this;
+  }
+
+  u64(value: bigint): this {
+    let rest = value;
+    do {
+      const low = Number(rest & 0x7fn);
+      rest >>= 7n;
+      this.byte(rest === 0n ? low : low | 0x80);
+    } while (rest !== 0n);
     return this;
   }
 

@@ -2,8 +2,10 @@
 export type WasmErrorCode =
   /** The bytes are not a WebAssembly module. */
   | "malformed"
-  /** Valid perhaps, but it uses something that can't be metered (yet). */
+  /** Valid perhaps, but it uses a proposal or a name that can't be metered; the message names it. */
   | "unsupported"
+  /** Larger than a limit of {@link ModuleLimits}; the message names the limit. */
+  | "limit_exceeded"
   /** A symbol that linking needs is missing or has another type. */
   | "link_failed";
 

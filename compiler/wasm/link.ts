@@ -2,7 +2,15 @@ import { Assembler } from "./assembler.ts";
 import { ByteReader } from "./bytes.ts";
 import { WasmError } from "./errors.ts";
 import { Opcode } from "./instructions.ts";
-import { emptyModule, type FunctionType, importCount, type Module, typeIndex } from "./module.ts";
+import {
+  activeElements,
+  type ElementSegment,
+  emptyModule,
+  type FunctionType,
+  importCount,
+  type Module,
+  typeIndex,
+} from "./module.ts";
 import { remapIndices, rewriteCode } from "./rewrite.ts";
 
 /** A shared library and where its static data will lie. */
@@ -82,10 +90,9 @@ export function link(main: Module, sides: readonly SideModule[], keep: ReadonlyS
     ...body,
     code: rewriteCode(body.code, body.position, remapIndices(mainMap)),
   }));
-  out.elements = main.elements.map(({ offset, functions }) => ({
-    offset,
-    functions: functions.map(mapMain),
-  }));
+  out.elements = main.elements.map((segment) =>
+    activeElements(segment.offset, activeFunctions(segment).map(mapMain)),
+  );
   for (const entry of out.exports) if (entry.kind === "function") entry.index = mapMain(entry.index);
   const functionType = (index: number): FunctionType => {
     const imported = out.imports[index];
@@ -199,9 +206,9 @@ export function link(main: Module, sides: readonly SideModule[], keep: ReadonlyS
       out.functions.push({ ...body, type: types[body.type]!, code });
     }
     out.functions.push(...stubs);
-    for (const { offset, functions: indices } of module.elements) {
-      const at = new Assembler().i32(evaluate(offset, constant)).end().finish();
-      out.elements.push({ offset: at, functions: indices.map(mapFunction) });
+    for (const segment of module.elements) {
+      const at = new Assembler().i32(evaluate(segment.offset, constant)).end().finish();
+      out.elements.push(activeElements(at, activeFunctions(segment).map(mapFunction)));
     }
     for (const segment of module.data)
       data.push({ address: evaluate(segment.offset, constant), bytes: segment.bytes });
@@ -218,11 +225,19 @@ export function link(main: Module, sides: readonly SideModule[], keep: ReadonlyS
   }
 
   if (extraSlots.length > 0) {
-    out.elements.push({ offset: new Assembler().i32(tableEnd).end().finish(), functions: extraSlots });
+    out.elements.push(activeElements(new Assembler().i32(tableEnd).end().finish(), extraSlots));
     tableEnd += extraSlots.length;
   }
   if (main.tables[0]) out.tables = [{ element: main.tables[0].element, min: tableEnd, max: tableEnd }];
   return { module: out, data, tableBases };
+}
+
+/** Functions of an active segment of table 0; shared libraries have no other. */
+function activeFunctions({ mode, table, items }: ElementSegment): number[] {
+  if (mode !== "active" || table !== undefined || "expressions" in items) {
+    throw new WasmError("link_failed", "an element segment that is no list of functions for table 0");
+  }
+  return items.functions;
 }
 
 /** Value of an i32 constant expression: constants, known globals, sums. */

@@ -1,23 +1,39 @@
 import { Assembler } from "./assembler.ts";
-import { bulkChunkBytes, chunkedCopy, chunkedFill } from "./bulk.ts";
-import { cutCycles } from "./call-graph.ts";
+import { bulkChunkBytes, bulkOperands, chunked } from "./bulk.ts";
+import { type CallChecks, placeCallChecks } from "./call-checks.ts";
+import { type Charges, constantSize, planCharges } from "./charges.ts";
+import { bulkBytesPerFuelLog2, Cost, chargeGrain } from "./costs.ts";
+import { type BranchHints, branchHints, keptSections, readBranchHints } from "./custom-sections.ts";
 import { WasmError } from "./errors.ts";
-import { InstructionReader, Opcode } from "./instructions.ts";
+import { Flow, LoopKind } from "./flow.ts";
+import { Opcode } from "./instructions.ts";
+import { defaultLimits, type ModuleLimits, noLimits } from "./limits.ts";
 import {
   emptyModule,
+  exnref,
   type FunctionBody,
+  type FunctionType,
   type Global,
   i32,
+  i64,
   importCount,
+  type Limits,
   type Module,
+  memoriesOf,
   readModule,
+  tablesOf,
   typeIndex,
+  type ValueType,
+  v128,
   writeModule,
 } from "./module.ts";
 import { rewriteCode } from "./rewrite.ts";
 
 /** Module name of the imports that metering adds. */
 export const meterModule = "thimble:meter";
+
+/** Names of the exports that metering adds begin like this. */
+const reservedPrefix = "thimble:";
 
 /** What the host answers when a slice of fuel has ended. */
 export const SliceAnswer = {
@@ -29,8 +45,10 @@ export const SliceAnswer = {
   yield: 2,
 } as const;
 
-/** What the host answers to `memory.grow`, besides the size before it in pages. */
+/** What the host answers to `memory.grow` besides the size before it in pages, and to `table.grow` besides 0 for leave. */
 export const GrowAnswer = {
+  /** The instruction's result is -1. */
+  refuse: -1,
   /** Execute `unreachable`. */
   trap: -2,
 } as const;
@@ -39,210 +57,633 @@ export const GrowAnswer = {
 export const MeterExport = {
   /** Mutable i32: what is left of the current slice; below zero when it has ended. */
   fuel: "thimble:fuel",
-  /** Mutable i32: the linear memory's size as the guest sees it, in pages of 64 KiB. */
-  pages: "thimble:pages",
+  /** Prefix of mutable i32s, followed by a memory's index: its size as the guest sees it, in pages of 64 KiB. */
+  pages: "thimble:pages:",
+  /** Prefix of the module's own memories, followed by their index. */
+  memory: "thimble:memory:",
+  /** Prefix of the module's own tables that its code changes, followed by their index. */
+  table: "thimble:table:",
   /** Prefix of the module's own mutable globals, followed by their index. */
   global: "thimble:global:",
+  /** Mutable i32, where the code changes tables or drops segments: {@link Changed} bits. */
+  changed: "thimble:changed",
+  /** Function, where there are globals that JavaScript can't read: remembers their values. */
+  save: "thimble:save",
+  /** Function: sets them to what was remembered. */
+  restore: "thimble:restore",
 } as const;
 
-/** Bytes that a bulk memory operation moves for one unit of fuel, as a power of two. */
-const bulkBytesPerFuelLog2 = 7;
+/** Bits of {@link MeterExport.changed}. */
+export const Changed = {
+  /** An entry of a table, or its length. */
+  tables: 1,
+  /** A segment was dropped: the instance can't become what it was. */
+  segments: 2,
+} as const;
 
 /**
- * Adds interruption and accounting to a module. Every cycle of its control flow and of its call graph passes a check:
- * loop headers have one; so has each function whose address is taken (any indirect call may reach it); and the cycles that are
- * left run over direct calls, of which {@link cutCycles} picks a set of functions that cuts all of them.
- * A check takes one unit of fuel; bulk operations take one for each 128 bytes before they run, and large ones run in chunks.
- *
- * `memory.grow` and `memory.size` go to a size that the host bounds: {@link MeterExport.pages}. Mutable globals are
- * exported, so that a pooled instance can be set back to an image.
- *
- * @throws WasmError `unsupported` for an instruction that this pass does not cover.
+ * `fuel`: every instruction is paid for, every cycle asks whether it may go on. `none`: growth and resetting only, for code that is
+ * bounded otherwise.
  */
-export function meter(module: Module): Module {
-  const importedFunctions = importCount(module, "function");
-  const importedGlobals = importCount(module, "global");
-  const out: Module = { ...emptyModule(), ...module, types: [...module.types] };
+export type MeterMode = "fuel" | "none";
 
-  const shift = 3;
-  const mapFunction = (index: number): number => (index < importedFunctions ? index : index + shift);
-  const answer = typeIndex(out, { params: [], results: [i32] });
-  const growType = typeIndex(out, { params: [i32], results: [i32] });
-  const bulkType = typeIndex(out, { params: [i32, i32, i32], results: [] });
-  const slice = importedFunctions;
-  const yieldImport = importedFunctions + 1;
-  const growImport = importedFunctions + 2;
-  out.imports = [
-    ...module.imports,
-    { module: meterModule, name: "slice", kind: "function", type: answer },
-    { module: meterModule, name: "yield", kind: "function", type: answer },
-    { module: meterModule, name: "grow", kind: "function", type: growType },
-  ];
+export interface MeterOptions {
+  /** Default: `fuel`. */
+  mode?: MeterMode;
+}
 
-  const imported = module.imports.find((entry) => entry.kind === "memory");
-  const memory = module.memories[0] ?? (imported?.kind === "memory" ? imported.memory : undefined);
-  const fuel = importedGlobals + module.globals.length;
-  const pages = fuel + 1;
-  const global = (value: number): Global => ({
-    type: i32,
-    mutable: true,
-    init: new Assembler().i32(value).end().finish(),
-  });
-  out.globals = [...module.globals, global(0), global(memory?.min ?? 0)];
-
-  const sliceEnd = importedFunctions + shift + module.functions.length;
-  const grow = sliceEnd + 1;
-  const fillLarge = sliceEnd + 2;
-  const copyLarge = sliceEnd + 3;
-  const checked = functionsToCheck(module, importedFunctions);
-  const settle = new Assembler().globalGet(fuel).i32(0).op(Opcode.i32LtS).if().call(sliceEnd).end().finish();
-  const check = new Assembler().globalGet(fuel).i32(1).op(Opcode.i32Sub).globalSet(fuel).raw(settle).finish();
-
-  const meterBody = (body: FunctionBody, index: number): FunctionBody => {
-    const size = scratchLocal(module, body);
-    let usesSize = false;
-    const code = rewriteCode(body.code, body.position, ({ op, index, start, end }, code) => {
-      switch (op) {
-        case Opcode.call:
-          code.call(mapFunction(index));
-          return true;
-        case Opcode.loop:
-          code.raw(body.code.subarray(start, end)).raw(check);
-          return true;
-        case Opcode.memoryCopy:
-        case Opcode.memoryFill:
-          usesSize = true;
-          code.tee(size).globalGet(fuel).get(size).i32(bulkBytesPerFuelLog2);
-          code.op(Opcode.i32ShrU, Opcode.i32Sub).globalSet(fuel).raw(settle);
-          code.get(size).i32(bulkChunkBytes).op(Opcode.i32GtU, Opcode.if).s32(bulkType);
-          code.call(op === Opcode.memoryFill ? fillLarge : copyLarge).op(Opcode.else);
-          code.raw(body.code.subarray(start, end)).end();
-          return true;
-        case Opcode.memorySize:
-          code.globalGet(pages);
-          return true;
-        case Opcode.memoryGrow:
-          code.call(grow);
-          return true;
-        default:
-          return false;
-      }
-    });
-    return {
-      ...body,
-      locals: usesSize ? [...body.locals, [1, i32]] : body.locals,
-      code: checked.has(index) ? new Assembler().raw(check).raw(code).finish() : code,
-    };
-  };
-
-  out.functions = [
-    ...module.functions.map(meterBody),
-    { type: typeIndex(out, { params: [], results: [] }), ...sliceEndBody(slice, yieldImport) },
-    { type: growType, ...growBody(growImport) },
-  ];
-  if (memory) {
-    out.functions.push(
-      { type: bulkType, ...chunkedFill(sliceEnd) },
-      { type: bulkType, ...chunkedCopy(sliceEnd) },
-    );
-  }
-  out.elements = module.elements.map((segment) => ({
-    ...segment,
-    functions: segment.functions.map(mapFunction),
-  }));
-  if (module.start !== undefined) out.start = mapFunction(module.start);
-  out.exports = [
-    ...module.exports.map((entry) =>
-      entry.kind === "function" ? { ...entry, index: mapFunction(entry.index) } : entry,
-    ),
-    { name: MeterExport.fuel, kind: "global", index: fuel },
-    { name: MeterExport.pages, kind: "global", index: pages },
-  ];
-  module.globals.forEach((global, i) => {
-    const index = importedGlobals + i;
-    if (global.mutable) out.exports.push({ name: `${MeterExport.global}${index}`, kind: "global", index });
-  });
-  return out;
+/**
+ * Adds interruption and accounting to a module; docs/METERING.md has the algorithm and why it holds.
+ *
+ * The code charges its instructions to a global before it runs them, and where the global falls below zero asks its host: at least
+ * once on every cycle of its control flow and of its calls. Bulk instructions pay by size before they run, and large ones run in
+ * chunks. `memory.grow` and `table.grow` go to the host. All that an instance needs to be set back is exported.
+ *
+ * @throws WasmError `malformed` for code that hangs together badly, `unsupported` for names that begin with `thimble:`.
+ */
+export function meter(module: Module, options: MeterOptions = {}): Module {
+  return new Metering(module, options.mode ?? "fuel", noLimits).run();
 }
 
 /**
  * {@link meter} from bytes to bytes, for modules from anywhere.
  *
- * @throws WasmError `malformed` or `unsupported`.
+ * @param options.limits What the module may have at most; default {@link defaultLimits}.
+ * @throws WasmError `malformed`, `unsupported` or `limit_exceeded`, with the offset where it is known.
  */
-export function meterBytes(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
-  const module = readModule(bytes);
+export function meterBytes(
+  bytes: Uint8Array,
+  { mode = "fuel", limits }: MeterOptions & { limits?: Partial<ModuleLimits> } = {},
+): Uint8Array<ArrayBuffer> {
+  const bounds = { ...defaultLimits, ...limits };
+  const module = readModule(bytes, bounds);
+  const metered = new Metering(module, mode, bounds);
   // the passes take a module's indices as they are
-  if (!WebAssembly.validate(new Uint8Array(bytes)))
+  if (!WebAssembly.validate(new Uint8Array(bytes))) {
     throw new WasmError("malformed", "the module is not valid");
-  return writeModule(meter(module));
-}
-
-/**
- * Bytes of code that may run from one function's entry on without a check, calls included. Far more than the engine's own functions
- * come to; what it stops are ladders, in which each function calls the next one twice and the work doubles with each.
- */
-const maxUncheckedBytes = 64 * 1024;
-
-/** Functions, by their position among the module's own, that check at their entry. */
-function functionsToCheck(module: Module, imported: number): Set<number> {
-  const checked = new Set<number>();
-  for (const { functions } of module.elements) {
-    for (const index of functions) if (index >= imported) checked.add(index - imported);
   }
-  const callSites = module.functions.map((body) => {
-    const targets: number[] = [];
-    const instruction = new InstructionReader(body.code, body.position);
-    while (instruction.next()) {
-      if (instruction.op === Opcode.call && instruction.index >= imported)
-        targets.push(instruction.index - imported);
-    }
-    return targets;
-  });
-  // a checked function already cuts every cycle through it
-  const edges = callSites.map((targets, caller) =>
-    checked.has(caller) ? [] : [...new Set(targets)].filter((target) => !checked.has(target)),
-  );
-  const sizeOf = (index: number): number => module.functions[index]!.code.length;
-  for (const index of cutCycles(edges, sizeOf)) checked.add(index);
+  return writeModule(metered.run());
+}
 
-  // What is left has no cycle: each function's cost is its own code and that of all its calls, callees first.
-  const cost = new Map<number, number>();
-  const open = [...module.functions.keys()].map((index) => ({ index, next: 0 }));
-  while (open.length > 0) {
-    const frame = open[open.length - 1]!;
-    const { index } = frame;
-    const targets = callSites[index]!;
-    const pending = cost.has(index) || checked.has(index) ? undefined : targets[frame.next++];
-    if (pending !== undefined) {
-      if (!checked.has(pending) && !cost.has(pending)) open.push({ index: pending, next: 0 });
-      continue;
-    }
-    open.pop();
-    if (checked.has(index) || cost.has(index)) continue;
-    const total = targets.reduce((sum, target) => sum + (cost.get(target) ?? 0), sizeOf(index));
-    if (total > maxUncheckedBytes) checked.add(index);
-    else cost.set(index, total);
+/** Instructions after which a table is no longer what it was. */
+const tableChanges = new Set<number>([
+  Opcode.tableSet,
+  Opcode.tableFill,
+  Opcode.tableCopy,
+  Opcode.tableInit,
+  Opcode.tableGrow,
+]);
+
+class Metering {
+  readonly #module: Module;
+  readonly #mode: MeterMode;
+  readonly #limits: ModuleLimits;
+  readonly #out: Module;
+  readonly #flow: Flow;
+  readonly #importedFunctions: number;
+  readonly #addedImports: number;
+  readonly #memories: Limits[];
+  readonly #importedMemories: number;
+  readonly #fuel: number;
+  readonly #pages: number;
+  readonly #changed: number;
+  readonly #changesState: boolean;
+  readonly #hints = new Map<number, BranchHints>();
+  readonly #helpers = new Map<string, number>();
+  #checks: CallChecks = { entries: new Set(), calls: new Map(), order: [] };
+  readonly #charges: Charges[] = [];
+
+  constructor(module: Module, mode: MeterMode, limits: ModuleLimits) {
+    refuseReservedNames(module);
+    this.#module = module;
+    this.#mode = mode;
+    this.#limits = limits;
+    this.#flow = new Flow(module, limits);
+    this.#out = { ...emptyModule(), ...module, types: [...module.types] };
+    this.#importedFunctions = importCount(module, "function");
+    this.#memories = memoriesOf(module);
+    this.#importedMemories = this.#memories.length - module.memories.length;
+    const ops = this.#instructions();
+    this.#changesState =
+      [...tableChanges].some((op) => ops.has(op)) || ops.has(Opcode.dataDrop) || ops.has(Opcode.elemDrop);
+
+    const importOf = (name: string, params: ValueType[]): Module["imports"][number] => ({
+      module: meterModule,
+      name,
+      kind: "function",
+      type: typeIndex(this.#out, { params, results: [i32] }),
+    });
+    const added = [
+      importOf("slice", []),
+      importOf("yield", []),
+      importOf("grow", [i32, i32]),
+      ...(ops.has(Opcode.tableGrow) ? [importOf("growTable", [i32, i32])] : []),
+    ];
+    this.#addedImports = added.length;
+    this.#out.imports = [...module.imports, ...added];
+
+    const global = (value: number): Global => ({
+      type: i32,
+      mutable: true,
+      init: new Assembler().i32(value).end().finish(),
+    });
+    this.#fuel = importCount(module, "global") + module.globals.length;
+    this.#pages = this.#fuel + 1;
+    this.#changed = this.#pages + module.memories.length;
+    this.#out.globals = [
+      ...module.globals,
+      global(0),
+      ...module.memories.map(({ min }) => global(min)),
+      ...(this.#changesState ? [global(0)] : []),
+    ];
   }
-  return checked;
+
+  run(): Module {
+    const { functions } = this.#module;
+    const out = this.#out;
+    out.functions = [];
+    if (this.#mode === "fuel") {
+      this.#checks = placeCallChecks(this.#module, this.#limits);
+      for (const index of this.#checks.order) {
+        this.#flow.read(functions[index]!);
+        this.#charges[index] = this.#plan(index);
+      }
+    }
+    const own = readBranchHints(this.#module);
+    // the helpers' indices follow those of the module's functions, which are written first
+    out.functions = functions.map(() => ({ type: 0, locals: [], code: new Uint8Array(0), position: 0 }));
+    for (const [index, body] of functions.entries()) {
+      out.functions[index] = this.#rewrite(body, index, own.get(this.#importedFunctions + index));
+    }
+    this.#mapIndices();
+    this.#export();
+    out.customs = keptSections(this.#module, this.#mapFunction);
+    if (this.#hints.size > 0) out.customs.push(branchHints(this.#hints));
+    return out;
+  }
+
+  /** All instructions that occur, prefixed ones as `prefix << 8 | sub`. Checks nesting and limits on the way. */
+  #instructions(): Set<number> {
+    const found = new Set<number>();
+    for (const body of this.#module.functions) {
+      this.#flow.read(body);
+      for (let at = 0; at < this.#flow.count; at++) found.add(this.#flow.op[at]!);
+    }
+    return found;
+  }
+
+  readonly #mapFunction = (index: number): number =>
+    index < this.#importedFunctions ? index : index + this.#addedImports;
+
+  /** What a call costs the caller beyond the instruction: nothing where the callee, or a check before the call, charges it. */
+  #calleeCost(caller: number, callee: number): number {
+    const index = callee - this.#importedFunctions;
+    if (index < 0) return Cost.callAnywhere - Cost.call;
+    if (this.#checks.entries.has(index)) return 0;
+    if (this.#checks.calls.get(caller)?.has(index)) return 0;
+    return this.#ownEntryCost(index);
+  }
+
+  /** What a function leaves to its callers to charge. */
+  #ownEntryCost(index: number): number {
+    return this.#chargesItself(index) ? 0 : this.#charges[index]!.entry;
+  }
+
+  /** Whether a function pays for its first stretch; else its callers do, and the host's own calls of it are free of that much. */
+  #chargesItself(index: number): boolean {
+    return this.#charges[index]!.entry >= chargeGrain;
+  }
+
+  #plan(index: number): Charges {
+    return planCharges(this.#flow, (callee) => this.#calleeCost(index, callee));
+  }
+
+  #charge(code: Assembler, units: number): void {
+    if (units > 0) code.globalGet(this.#fuel).i32(units).op(Opcode.i32Sub).globalSet(this.#fuel);
+  }
+
+  /** Asks the host when the slice has ended. */
+  #settle(code: Assembler, hints: BranchHints): void {
+    code.globalGet(this.#fuel).i32(0).op(Opcode.i32LtS);
+    this.#unlikelyIf(code, hints);
+    code.call(this.#sliceEnd()).end();
+  }
+
+  #check(code: Assembler, units: number, hints: BranchHints): void {
+    this.#charge(code, Math.max(1, units));
+    this.#settle(code, hints);
+  }
+
+  /** Adds a turn to what the loop owes; when that has become much, pays and asks the host. */
+  #tally(code: Assembler, tally: number, units: number, hints: BranchHints): void {
+    code.get(tally).i32(units).op(Opcode.i32Add).tee(tally).i32(maxTally).op(Opcode.i32GeU);
+    this.#unlikelyIf(code, hints);
+    this.#payTally(code, tally);
+    code.globalGet(this.#fuel).i32(0).op(Opcode.i32LtS).if().call(this.#sliceEnd()).end().end();
+  }
+
+  #payTally(code: Assembler, tally: number): void {
+    code.globalGet(this.#fuel).get(tally).op(Opcode.i32Sub).globalSet(this.#fuel).i32(0).set(tally);
+  }
+
+  #unlikelyIf(code: Assembler, hints: BranchHints): void {
+    hints.set(code.length, 0);
+    code.if();
+  }
+
+  #rewrite(body: FunctionBody, index: number, ownHints: BranchHints | undefined): FunctionBody {
+    const flow = this.#flow.read(body);
+    const charges = this.#charges[index];
+    const fuel = this.#mode === "fuel";
+    const out = new Assembler();
+    const hints: BranchHints = new Map();
+    const oldLocals = localsLength(body.locals);
+    const locals = body.locals.reduce((sum, [count]) => sum + count, 0);
+    const firstScratch = locals + this.#module.types[body.type]!.params.length;
+    const scratch: ValueType[] = [];
+    const scratchLocal = (type: ValueType): number => {
+      const known = scratch.findIndex((other, i) => other === type && firstScratch + i !== tally);
+      return firstScratch + (known >= 0 ? known : scratch.push(type) - 1);
+    };
+    let tally = -1;
+    const tallyLocal = (): number => {
+      if (tally < 0) tally = firstScratch + scratch.push(i32) - 1;
+      return tally;
+    };
+    /** The tight loop that is open. */
+    let tight = -1;
+    let copied = 0;
+    const copyTo = (position: number): void => {
+      if (position > copied) out.raw(body.code.subarray(copied, position));
+      copied = position;
+    };
+
+    if (charges) {
+      if (this.#checks.entries.has(index)) this.#check(out, charges.entry, hints);
+      else if (this.#chargesItself(index)) this.#charge(out, charges.entry);
+    }
+    const checkedCalls = this.#checks.calls.get(index);
+    for (let at = 0; at < flow.count; at++) {
+      const op = flow.op[at]!;
+      const start = flow.start[at]!;
+      const end = flow.start[at + 1]!;
+      const hint = ownHints?.get(oldLocals + start);
+      if (hint !== undefined) {
+        copyTo(start);
+        hints.set(out.length, hint);
+      }
+      switch (op) {
+        case Opcode.call:
+        case Opcode.returnCall:
+        case Opcode.refFunc: {
+          const callee = flow.index[at]!;
+          copyTo(start);
+          const own = callee - this.#importedFunctions;
+          if (op === Opcode.refFunc || !fuel) {
+            // no call
+          } else if (own < 0) this.#settle(out, hints);
+          else if (checkedCalls?.has(own)) this.#check(out, this.#ownEntryCost(own), hints);
+          out.byte(op).u32(this.#mapFunction(callee));
+          copied = end;
+          break;
+        }
+        case Opcode.callIndirect:
+        case Opcode.returnCallIndirect:
+          if (!fuel) break;
+          copyTo(start);
+          this.#settle(out, hints);
+          break;
+        case Opcode.end:
+          if (tight < 0 || flow.opener[at] !== tight) break;
+          copyTo(end);
+          this.#payTally(out, tallyLocal());
+          tight = -1;
+          break;
+        case Opcode.return:
+          if (tight < 0) break;
+          copyTo(start);
+          this.#payTally(out, tallyLocal());
+          break;
+        case Opcode.loop:
+          if (!fuel) break;
+          if (flow.loop[at] === LoopKind.tight && charges!.turns.get(at)! <= maxTallied) tight = at;
+          if (flow.loop[at] === LoopKind.header) {
+            copyTo(end);
+            this.#check(out, charges!.turns.get(at)!, hints);
+          }
+          break;
+        case Opcode.br:
+        case Opcode.brIf: {
+          if (!fuel) break;
+          const target = flow.target[at]!;
+          const turns =
+            target >= 0 && flow.op[target] === Opcode.loop && flow.loop[target] !== LoopKind.header;
+          const leaves = tight >= 0 && target < tight;
+          if (!turns && !leaves) break;
+          copyTo(start);
+          if (op === Opcode.brIf) out.if();
+          if (leaves) this.#payTally(out, tallyLocal());
+          if (turns) {
+            const turn = charges!.turns.get(target)!;
+            if (target === tight) this.#tally(out, tallyLocal(), turn, hints);
+            else this.#check(out, turn, hints);
+          }
+          if (op === Opcode.brIf) {
+            out.branch(flow.index[at]! + 1).end();
+            copied = end;
+          }
+          break;
+        }
+        case Opcode.memorySize: {
+          const memory = flow.index[at]!;
+          if (memory < this.#importedMemories) break;
+          copyTo(start);
+          out.globalGet(this.#pages + memory - this.#importedMemories);
+          if (this.#memories[memory]!.index64) out.op(Opcode.i64ExtendI32U);
+          copied = end;
+          break;
+        }
+        case Opcode.memoryGrow:
+          copyTo(start);
+          out.call(this.#growMemory(flow.index[at]!));
+          copied = end;
+          break;
+        case Opcode.tableGrow:
+          copyTo(start);
+          out.call(this.#growTable(flow.index[at]!));
+          copied = end;
+          break;
+        case Opcode.memoryFill:
+        case Opcode.memoryCopy:
+        case Opcode.memoryInit:
+          if (!fuel || constantSize(flow, at) !== undefined) break;
+          copyTo(start);
+          this.#bulk(out, op, at, body.code.subarray(start, end), scratchLocal, hints);
+          copied = end;
+          break;
+        case Opcode.tableFill:
+        case Opcode.tableCopy:
+        case Opcode.tableInit:
+          if (!fuel) break;
+          copyTo(start);
+          this.#chargeTableSize(out, at, scratchLocal, hints);
+          break;
+      }
+      const change = tableChanges.has(op)
+        ? Changed.tables
+        : op === Opcode.dataDrop || op === Opcode.elemDrop
+          ? Changed.segments
+          : 0;
+      const charge = charges?.after.get(at) ?? 0;
+      if (change === 0 && charge === 0) continue;
+      copyTo(end);
+      if (change > 0) {
+        out.globalGet(this.#changed).i32(change).op(Opcode.i32Or).globalSet(this.#changed);
+      }
+      this.#charge(out, charge);
+    }
+    copyTo(body.code.length);
+
+    const newLocals: FunctionBody["locals"] = [
+      ...body.locals,
+      ...scratch.map((type): [number, number] => [1, type]),
+    ];
+    if (hints.size > 0) {
+      const shift = localsLength(newLocals);
+      const shifted = new Map([...hints].map(([position, hint]) => [position + shift, hint]));
+      this.#hints.set(this.#mapFunction(this.#importedFunctions + index), shifted);
+    }
+    return { ...body, locals: newLocals, code: out.finish() };
+  }
+
+  /** A bulk memory instruction whose size only shows when it runs: charged by it, in chunks when it is large. */
+  #bulk(
+    out: Assembler,
+    op: number,
+    at: number,
+    instruction: Uint8Array,
+    scratchLocal: (type: ValueType) => number,
+    hints: BranchHints,
+  ): void {
+    const first = this.#flow.index[at]!;
+    const second = this.#flow.index2[at]!;
+    const memory = op === Opcode.memoryInit ? second : first;
+    const source = op === Opcode.memoryCopy ? second : memory;
+    const operands = bulkOperands(op, this.#indexType(memory), this.#indexType(source));
+    const wide = operands[2] === i64;
+    const size = scratchLocal(operands[2]);
+    out.tee(size).globalGet(this.#fuel).get(size);
+    if (wide) out.call(this.#clampSize());
+    out.i32(bulkBytesPerFuelLog2).op(Opcode.i32ShrU, Opcode.i32Sub).globalSet(this.#fuel);
+    this.#settle(out, hints);
+    out.get(size);
+    if (wide) out.i64(BigInt(bulkChunkBytes)).op(Opcode.i64GtU);
+    else out.i32(bulkChunkBytes).op(Opcode.i32GtU);
+    const type = typeIndex(this.#out, { params: [...operands], results: [] });
+    hints.set(out.length, 0);
+    out.op(Opcode.if).s32(type);
+    const segment = op === Opcode.memoryInit ? this.#module.data[first]!.bytes.length : source;
+    const bulk = { code: instruction.slice(), op, operands, memory, source: segment };
+    out.call(
+      this.#helper(`bulk ${[...instruction].join()}`, { params: operands, results: [] }, () =>
+        chunked(bulk, this.#sliceEnd()),
+      ),
+    );
+    out.op(Opcode.else).raw(instruction).end();
+  }
+
+  /** A bulk table instruction pays one unit for each entry; the instruction itself follows. */
+  #chargeTableSize(
+    out: Assembler,
+    at: number,
+    scratchLocal: (type: ValueType) => number,
+    hints: BranchHints,
+  ): void {
+    const op = this.#flow.op[at]!;
+    const tables = tablesOf(this.#module);
+    const wide =
+      op === Opcode.tableFill
+        ? tables[this.#flow.index[at]!]!.index64
+        : op === Opcode.tableCopy &&
+          tables[this.#flow.index[at]!]!.index64 &&
+          tables[this.#flow.index2[at]!]!.index64;
+    const size = scratchLocal(wide ? i64 : i32);
+    out.tee(size).globalGet(this.#fuel).get(size);
+    if (!wide) out.op(Opcode.i64ExtendI32U);
+    out.call(this.#clampSize()).op(Opcode.i32Sub).globalSet(this.#fuel);
+    this.#settle(out, hints);
+  }
+
+  #indexType(memory: number): ValueType {
+    return this.#memories[memory]?.index64 ? i64 : i32;
+  }
+
+  /** Index of a function that the pass adds, made when it is first needed. */
+  #helper(name: string, type: FunctionType, make: () => Omit<FunctionBody, "type">): number {
+    const known = this.#helpers.get(name);
+    if (known !== undefined) return known;
+    const index = this.#importedFunctions + this.#addedImports + this.#out.functions.length;
+    this.#helpers.set(name, index);
+    const place = this.#out.functions.push({ type: 0, locals: [], code: new Uint8Array(0), position: 0 }) - 1;
+    this.#out.functions[place] = { type: typeIndex(this.#out, type), ...make() };
+    return index;
+  }
+
+  /** Asks the host; traps when it says so, suspends first when it says so. */
+  #sliceEnd(): number {
+    return this.#helper("slice end", { params: [], results: [] }, () => {
+      const slice = this.#importedFunctions;
+      const code = new Assembler().call(slice).tee(0).i32(SliceAnswer.yield).op(Opcode.i32Eq);
+      code
+        .if()
+        .call(slice + 1)
+        .set(0)
+        .end();
+      code.get(0).if().op(Opcode.unreachable).end().end();
+      return { locals: [[1, i32]], code: code.finish(), position: 0 };
+    });
+  }
+
+  /** A size as i32 that is surely not too large to be taken from the fuel; a larger one will trap for itself. */
+  #clampSize(): number {
+    return this.#helper("clamp size", { params: [i64], results: [i32] }, () => {
+      const code = new Assembler().get(0).i64(maxChargedSize).get(0).i64(maxChargedSize);
+      code.op(Opcode.i64LtU, Opcode.select, Opcode.i32WrapI64).end();
+      return { locals: [], code: code.finish(), position: 0 };
+    });
+  }
+
+  /** `memory.grow` by the host's leave: it grows the memory and sets the size that the guest sees, refuses, or says trap. */
+  #growMemory(memory: number): number {
+    const type = this.#indexType(memory);
+    return this.#helper(`grow memory ${memory}`, { params: [type], results: [type] }, () => {
+      const code = new Assembler().get(0);
+      if (type === i64) code.call(this.#clampSize());
+      code.i32(memory).call(this.#importedFunctions + 2);
+      this.#answerGrowth(code, 1);
+      code.get(1);
+      if (type === i64) code.op(Opcode.i64ExtendI32S);
+      return { locals: [[1, i32]], code: code.end().finish(), position: 0 };
+    });
+  }
+
+  /** `table.grow` by the host's leave. */
+  #growTable(table: number): number {
+    const { element, index64 } = tablesOf(this.#module)[table]!;
+    const type = index64 ? i64 : i32;
+    return this.#helper(`grow table ${table}`, { params: [element, type], results: [type] }, () => {
+      const code = new Assembler().get(1);
+      if (type !== i64) code.op(Opcode.i64ExtendI32U);
+      code
+        .call(this.#clampSize())
+        .i32(table)
+        .call(this.#importedFunctions + 3);
+      this.#answerGrowth(code, 2);
+      code.get(2).op(Opcode.if).byte(type);
+      if (type === i64) code.i64(-1n);
+      else code.i32(-1);
+      code.op(Opcode.else).get(0).get(1).raw([0xfc, 0x0f]).u32(table).end().end();
+      return { locals: [[1, i32]], code: code.finish(), position: 0 };
+    });
+  }
+
+  #answerGrowth(code: Assembler, local: number): void {
+    code.tee(local).i32(GrowAnswer.trap).op(Opcode.i32Eq).if().op(Opcode.unreachable).end();
+  }
+
+  /** Indices outside the code. */
+  #mapIndices(): void {
+    const module = this.#module;
+    const out = this.#out;
+    const mapReferences = (expression: Uint8Array): Uint8Array =>
+      rewriteCode(expression, 0, ({ op, index }, code) => {
+        if (op !== Opcode.refFunc) return false;
+        code.byte(op).u32(this.#mapFunction(index));
+        return true;
+      });
+    out.elements = module.elements.map((segment) => ({
+      ...segment,
+      offset: mapReferences(segment.offset),
+      items:
+        "functions" in segment.items
+          ? { functions: segment.items.functions.map(this.#mapFunction) }
+          : { ...segment.items, expressions: segment.items.expressions.map(mapReferences) },
+    }));
+    out.globals = out.globals.map((global) => ({ ...global, init: mapReferences(global.init) }));
+    if (module.start !== undefined) out.start = this.#mapFunction(module.start);
+  }
+
+  #export(): void {
+    const module = this.#module;
+    const out = this.#out;
+    const add = (kind: "table" | "memory" | "global" | "function", name: string, index: number): void => {
+      out.exports.push({ name, kind, index });
+    };
+    out.exports = module.exports.map((entry) =>
+      entry.kind === "function" ? { ...entry, index: this.#mapFunction(entry.index) } : entry,
+    );
+    if (this.#mode === "fuel") add("global", MeterExport.fuel, this.#fuel);
+    module.memories.forEach((_, i) => {
+      const index = this.#importedMemories + i;
+      add("global", `${MeterExport.pages}${index}`, this.#pages + i);
+      add("memory", `${MeterExport.memory}${index}`, index);
+    });
+    if (this.#changesState) {
+      add("global", MeterExport.changed, this.#changed);
+      const imported = importCount(module, "table");
+      module.tables.forEach((_, i) => {
+        add("table", `${MeterExport.table}${imported + i}`, imported + i);
+      });
+    }
+    const opaque: number[] = [];
+    const importedGlobals = importCount(module, "global");
+    module.globals.forEach(({ mutable, type }, i) => {
+      if (!mutable) return;
+      if (type === v128 || type === exnref) opaque.push(i);
+      else add("global", `${MeterExport.global}${importedGlobals + i}`, importedGlobals + i);
+    });
+    if (opaque.length === 0) return;
+    const save = new Assembler();
+    const restore = new Assembler();
+    for (const i of opaque) {
+      const shadow = importedGlobals + out.globals.push(module.globals[i]!) - 1;
+      save.globalGet(importedGlobals + i).globalSet(shadow);
+      restore.globalGet(shadow).globalSet(importedGlobals + i);
+    }
+    for (const [name, code] of [
+      [MeterExport.save, save],
+      [MeterExport.restore, restore],
+    ] as const) {
+      const body = { locals: [], code: code.end().finish(), position: 0 };
+      add(
+        "function",
+        name,
+        this.#helper(name, { params: [], results: [] }, () => body),
+      );
+    }
+  }
 }
 
-/** Index of a local after the function's own, for the size of a bulk operation. */
-function scratchLocal(module: Module, { type, locals }: FunctionBody): number {
-  return locals.reduce((sum, [count]) => sum + count, module.types[type]!.params.length);
+/** Most that is charged for one bulk instruction, units or bytes: no memory is larger than 16 GiB, but more would trap anyway. */
+const maxChargedSize = 1n << 30n;
+
+/** Bytes that the declaration of locals takes before a function's instructions. */
+function localsLength(locals: FunctionBody["locals"]): number {
+  const leb = (value: number): number => Math.max(1, Math.ceil((32 - Math.clz32(value)) / 7));
+  return leb(locals.length) + locals.reduce((sum, [count]) => sum + leb(count) + 1, 0);
 }
 
-/** Asks the host; traps when it says so, suspends first when it says so. */
-function sliceEndBody(slice: number, yieldImport: number): Omit<FunctionBody, "type"> {
-  const code = new Assembler().call(slice).tee(0).i32(SliceAnswer.yield).op(Opcode.i32Eq);
-  code.if().call(yieldImport).set(0).end();
-  code.get(0).if().op(Opcode.unreachable).end().end();
-  return { locals: [[1, i32]], code: code.finish(), position: 0 };
-}
+/** Turns of a loop that cost no more than this are tallied in a local variable; a longer turn hides what its charge costs. */
+const maxTallied = 64;
 
-/** `memory.grow` by the host's leave: it grows the memory and sets the size that the guest sees, or says trap. */
-function growBody(grow: number): Omit<FunctionBody, "type"> {
-  const code = new Assembler().get(0).call(grow).tee(0).i32(GrowAnswer.trap).op(Opcode.i32Eq);
-  code.if().op(Opcode.unreachable).end().get(0).end();
-  return { locals: [], code: code.finish(), position: 0 };
+/** What a loop may owe, at most: a trap in it leaves so much unpaid. */
+const maxTally = 4096;
+
+/** Names by which host and metered code know each other may not come from the module itself. */
+function refuseReservedNames({ imports, exports }: Module): void {
+  const refuse = (name: string): never => {
+    throw new WasmError("unsupported", `the name ${name} is reserved for metering`);
+  };
+  for (const entry of imports) if (entry.module === meterModule) refuse(meterModule);
+  for (const { name } of exports) if (name.startsWith(reservedPrefix)) refuse(name);
 }

@@ -33,9 +33,12 @@ export function remapIndices(map: IndexMap): Replace {
   return ({ op, index, index2 }, out) => {
     switch (op) {
       case Opcode.call:
+      case Opcode.returnCall:
+      case Opcode.refFunc:
         out.byte(op).u32(map.function(index));
         return true;
       case Opcode.callIndirect:
+      case Opcode.returnCallIndirect:
         out.byte(op).u32(map.type(index)).u32(index2);
         return true;
       case Opcode.globalGet: {
@@ -50,6 +53,7 @@ export function remapIndices(map: IndexMap): Replace {
       case Opcode.block:
       case Opcode.loop:
       case Opcode.if:
+      case Opcode.try:
         if (index < 0) return false;
         out.byte(op).s32(map.type(index));
         return true;

@@ -1,0 +1,223 @@
+import { bulkBytesPerFuelLog2, chargeGrain, costOf } from "./costs.ts";
+import { type Flow, LoopKind } from "./flow.ts";
+import { Opcode } from "./instructions.ts";
+
+/** What to charge where, by the number of the instruction. */
+export interface Charges {
+  /** From the function's entry on. */
+  entry: number;
+  /** After an instruction: code that only some paths reach. */
+  after: Map<number, number>;
+  /** One turn of a loop. */
+  turns: Map<number, number>;
+}
+
+interface Frame {
+  opener: number;
+  /** What is charged in advance for the code behind the label. */
+  label: number;
+  /** The same for the `else` branch, and where it begins. */
+  otherwise: number;
+  elseAt: number;
+  /** For a loop: the most and the least that a way out of it leads to; the most is paid before the loop. */
+  exit: number;
+  leastExit: number;
+  loop: boolean;
+}
+
+/** Rounds in which labels that need a charge of their own are looked for; after them, all have one. */
+const maxRounds = 6;
+
+/**
+ * Distributes the cost of a function's instructions over charges: backwards over the code, the cost of the longest way
+ * from here to the next charge. Ways that part are charged together, by the longest, where they differ by no more than
+ * {@link chargeGrain}; else the longer one has a charge of its own, or the label where it begins. A turn of a loop is charged before it
+ * begins; what a function without a charge of its own costs is charged by its callers.
+ *
+ * @param calleeCost What a call costs its caller beyond the instruction itself.
+ */
+export function planCharges(flow: Flow, calleeCost: (callee: number) => number): Charges {
+  const charged = new Set<number>();
+  for (let round = 1; ; round++) {
+    const before = charged.size;
+    const charges = planRound(flow, calleeCost, charged, round > maxRounds);
+    if (charged.size === before || round > maxRounds) return charges;
+  }
+}
+
+/**
+ * @param charged Openers of the constructs whose label has a charge of its own; those that turn out to need one are added.
+ * @param all Charge at every label that more than one way leads to.
+ */
+function planRound(
+  flow: Flow,
+  calleeCost: (callee: number) => number,
+  charged: Set<number>,
+  all: boolean,
+): Charges {
+  const after = new Map<number, number>();
+  const turns = new Map<number, number>();
+  const frames: Frame[] = [];
+  let cost = 0;
+
+  /** Charges what follows instruction `at` there, but for what every way has to pay. */
+  const cut = (at: number, common = 0): void => {
+    after.set(at, cost - common);
+    cost = common;
+  };
+  /** A label's own charge is wanted where a way to it could be much shorter without what follows the label. */
+  const chargeLabel = (opener: number): void => {
+    charged.add(opener);
+  };
+  const leave = (loop: Frame, label: number): void => {
+    loop.exit = Math.max(loop.exit, label);
+    loop.leastExit = Math.min(loop.leastExit, label);
+  };
+  const outermostLoop = (from: number): Frame | undefined => {
+    for (let i = from; i < frames.length; i++) if (frames[i]!.loop) return frames[i];
+    return undefined;
+  };
+  /** What a branch has to pay for the code behind the label. */
+  const behind = (depth: number): number => {
+    const target = frames.length - 1 - depth;
+    const { label } = frames[target]!;
+    // a way out of a loop is paid before the loop, once, and not at each of its turns
+    const loop = outermostLoop(target + 1);
+    if (!loop) return label;
+    leave(loop, label);
+    if (label - loop.leastExit > chargeGrain) chargeLabel(frames[target]!.opener);
+    return 0;
+  };
+  const openerOf = (depth: number): number => frames[frames.length - 1 - depth]!.opener;
+  const end = (own: number): void => {
+    cost = own;
+    const loop = outermostLoop(0);
+    if (loop) leave(loop, 0);
+  };
+
+  for (let at = flow.count - 1; at >= 0; at--) {
+    const op = flow.op[at]!;
+    const own = costOf(op);
+    switch (op) {
+      case Opcode.end:
+      case Opcode.delegate: {
+        const opener = flow.opener[at]!;
+        const opened = opener < 0 ? -1 : flow.op[opener]!;
+        const frame: Frame = {
+          opener,
+          label: 0,
+          otherwise: -1,
+          elseAt: -1,
+          exit: 0,
+          leastExit: Number.POSITIVE_INFINITY,
+          loop: opened === Opcode.loop,
+        };
+        const joins =
+          opener >= 0 && (flow.branches[opener]! > 0 || opened === Opcode.if || opened === Opcode.try);
+        if (cost > 0 && opener >= 0) {
+          if (flow.caught[opener] === 1 || charged.has(opener) || (all && joins)) cut(at);
+        }
+        if (frame.loop) {
+          leave(frame, cost);
+          cost = 0;
+        } else frame.label = cost;
+        frames.push(frame);
+        break;
+      }
+      case Opcode.else: {
+        const frame = frames[frames.length - 1]!;
+        frame.otherwise = cost;
+        frame.elseAt = at;
+        cost = frame.label;
+        break;
+      }
+      case Opcode.catch:
+      case Opcode.catchAll:
+        if (cost > 0) cut(at);
+        cost = frames[frames.length - 1]!.label;
+        break;
+      case Opcode.if: {
+        const { otherwise, elseAt, label, opener } = frames.pop()!;
+        const other = elseAt < 0 ? label : otherwise;
+        if (cost - other > chargeGrain) cut(at, other);
+        else if (other - cost > chargeGrain) {
+          if (elseAt < 0) chargeLabel(opener);
+          else after.set(elseAt, other - cost);
+        }
+        cost =
+          own +
+          (elseAt < 0 ? Math.max(cost, other) : other - cost > chargeGrain ? cost : Math.max(cost, other));
+        break;
+      }
+      case Opcode.block:
+      case Opcode.try:
+      case Opcode.tryTable:
+        frames.pop();
+        break;
+      case Opcode.loop: {
+        const { exit, leastExit, opener } = frames.pop()!;
+        if (exit - leastExit > chargeGrain) chargeLabel(opener);
+        const turn = Math.max(1, cost);
+        turns.set(at, turn);
+        cost = flow.loop[at] === LoopKind.header ? exit : turn + exit;
+        break;
+      }
+      case Opcode.br:
+        cost = own + behind(flow.index[at]!);
+        break;
+      case Opcode.brIf: {
+        const taken = behind(flow.index[at]!);
+        if (cost - taken > chargeGrain) cut(at, taken);
+        else if (taken - cost > chargeGrain) chargeLabel(openerOf(flow.index[at]!));
+        cost = own + Math.max(cost, taken);
+        break;
+      }
+      case Opcode.brTable: {
+        const depths = flow.labels.get(at)!;
+        const costs = depths.map(behind);
+        const most = Math.max(...costs);
+        if (most - Math.min(...costs) > chargeGrain) {
+          for (const [i, label] of costs.entries())
+            if (label > chargeGrain) chargeLabel(openerOf(depths[i]!));
+        }
+        cost = own + most;
+        break;
+      }
+      case Opcode.return:
+      case Opcode.unreachable:
+      case Opcode.throw:
+      case Opcode.throwRef:
+      case Opcode.rethrow:
+      case Opcode.returnCallIndirect:
+        end(own);
+        break;
+      case Opcode.returnCall:
+        end(own + calleeCost(flow.index[at]!));
+        break;
+      case Opcode.call:
+        cost += own + calleeCost(flow.index[at]!);
+        break;
+      case Opcode.memoryFill:
+      case Opcode.memoryCopy:
+      case Opcode.memoryInit: {
+        const size = constantSize(flow, at);
+        cost += own + (size === undefined ? 0 : size >>> bulkBytesPerFuelLog2);
+        break;
+      }
+      default:
+        cost += own;
+    }
+  }
+  return { entry: cost, after, turns };
+}
+
+/** Largest size for which a bulk instruction is charged like any other. */
+const maxConstantSize = 1024;
+
+/** The size of a bulk memory instruction, where the instruction before it says so. */
+export function constantSize(flow: Flow, at: number): number | undefined {
+  const before = at > 0 ? flow.op[at - 1] : undefined;
+  if (before !== Opcode.i32Const && before !== Opcode.i64Const) return undefined;
+  const size = flow.index[at - 1]!;
+  return size >= 0 && size <= maxConstantSize ? size : undefined;
+}
