@@ -6,9 +6,9 @@ const sliceMs = 0.2;
 /** How long a guest runs before others on its thread get their turn, ms. */
 const quantumMs = 0.5;
 /** Fuel of a slice: about one unit for each instruction. */
-const minSlice = 10_000;
-const maxSlice = 8_000_000;
-const firstSlice = 200_000;
+const minSlice = 100_000;
+const maxSlice = 400_000_000;
+const firstSlice = 2_000_000;
 
 /** Why a sandbox was stopped. */
 export type StopReason = "timedOut" | "outOfFuel" | "outOfMemory" | "aborted" | "finished";
@@ -23,7 +23,7 @@ export interface BudgetLimits {
 /** The counters inside an instance. */
 export interface Meters {
   /** What is left of the slice, below zero when it has ended. */
-  fuel: { value: number };
+  fuel: { value: bigint };
   /** Size of the linear memory as the guest sees it, pages. */
   pages: { value: number };
   /** Grows the real memory, which may be larger than what the guest sees. */
@@ -79,11 +79,12 @@ export class Budget {
   charge(fuel: number): void {
     this.fuelUsed += fuel;
     const { fuel: counter } = this.#meters;
-    if (this.limits.fuel === null || this.fuelUsed + this.#slice - counter.value <= this.limits.fuel) return;
-    if (counter.value < 0) return;
+    const left = Number(counter.value);
+    if (this.limits.fuel === null || this.fuelUsed + this.#slice - left <= this.limits.fuel) return;
+    if (left < 0) return;
     // ends the slice here: what was left of it has not been used
-    this.#slice -= counter.value + 1;
-    counter.value = -1;
+    this.#slice -= left + 1;
+    counter.value = -1n;
   }
 
   stop(reason: StopReason): void {
@@ -139,11 +140,11 @@ export class Budget {
     if (this.limits.fuel !== null) slice = Math.min(slice, Math.max(0, this.limits.fuel - this.fuelUsed));
     this.#slice = slice;
     this.#sliceBegan = now;
-    this.#meters.fuel.value = slice;
+    this.#meters.fuel.value = BigInt(slice);
   }
 
   #account(now: number): void {
-    const used = this.#slice - this.#meters.fuel.value;
+    const used = this.#slice - Number(this.#meters.fuel.value);
     const elapsed = now - this.#sliceBegan;
     this.fuelUsed += used;
     this.cpuMs += elapsed;
@@ -153,7 +154,7 @@ export class Budget {
       this.#fuelPerMs = Math.min(this.#fuelPerMs * 1.5, Math.max(this.#fuelPerMs / 4, measured));
     }
     this.#slice = 0;
-    this.#meters.fuel.value = 0;
+    this.#meters.fuel.value = 0n;
     this.#sliceBegan = now;
   }
 }

@@ -38,7 +38,7 @@ interface BridgeExports {
  */
 export class Instance implements Meters {
   readonly exports: BridgeExports & Record<string, unknown>;
-  readonly fuel: WebAssembly.Global<"i32">;
+  readonly fuel: WebAssembly.Global<"i64">;
   readonly pages: WebAssembly.Global<"i32">;
   /** Calls the guest's dispatcher; may suspend. */
   readonly dispatch: (event: number, id: number, textLength: number, bytesLength: number) => Promise<number>;
@@ -75,7 +75,7 @@ export class Instance implements Meters {
       env: engineImports,
     });
     this.exports = instance.exports as typeof this.exports;
-    this.fuel = instance.exports[MeterExport.fuel] as WebAssembly.Global<"i32">;
+    this.fuel = instance.exports[MeterExport.fuel] as WebAssembly.Global<"i64">;
     this.pages = instance.exports[`${MeterExport.pages}0`] as WebAssembly.Global<"i32">;
     this.dispatch = WebAssembly.promising(this.exports["bridge:dispatch"]) as typeof this.dispatch;
     this.runBytecode = WebAssembly.promising(this.exports["bridge:run"]) as typeof this.runBytecode;
@@ -160,7 +160,7 @@ export class Instance implements Meters {
     this.#used = true;
     if (state.segments) for (const { address, bytes } of state.segments) memory.set(bytes, address);
     this.pages.value = state.pages;
-    this.fuel.value = 0;
+    this.fuel.value = 0n;
     for (let i = 0; i < this.#state.length; i++) this.#state[i]!.value = state.globals[i] as never;
   }
 

@@ -37,7 +37,11 @@ globalThis.kernels = {
   },
   "JS: sort": () => {
     const values = [];
-    for (let i = 0, x = 123456789; i < 20_000; i++) values.push((x = (x * 1103515245 + 12345) & 0x7fffffff));
+    let x = 123456789;
+    for (let i = 0; i < 20_000; i++) {
+      x = (x * 1103515245 + 12345) & 0x7fffffff;
+      values.push(x);
+    }
     return values.sort((a, b) => a - b)[100];
   },
   "JS: strings and RegExp": () => {

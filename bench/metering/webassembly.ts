@@ -23,7 +23,7 @@ export interface Treatment {
 }
 
 /** Fuel of one slice: what a gateway gives at a time. */
-const slice = 400_000;
+const slice = 20_000_000n;
 
 function treat(source: BufferSource, { mode, padding }: Treatment): Uint8Array<ArrayBuffer> {
   const bytes = ArrayBuffer.isView(source)
@@ -44,7 +44,7 @@ function host(imports: WebAssembly.Imports) {
     .filter((value) => value instanceof WebAssembly.Memory);
   const meter = {
     slice: () => {
-      const fuel = exports[MeterExport.fuel] as WebAssembly.Global<"i32"> | undefined;
+      const fuel = exports[MeterExport.fuel] as WebAssembly.Global<"i64"> | undefined;
       if (fuel) fuel.value = slice;
       return SliceAnswer.go;
     },

@@ -1,4 +1,4 @@
-import { bulkBytesPerFuelLog2, chargeGrain, costOf } from "./costs.ts";
+import { bulkBytesPerFuelLog2, costOf } from "./costs.ts";
 import { type Flow, LoopKind } from "./flow.ts";
 import { Opcode } from "./instructions.ts";
 
@@ -8,6 +8,8 @@ export interface Charges {
   entry: number;
   /** After an instruction: code that only some paths reach. */
   after: Map<number, number>;
+  /** Before an instruction: where a cycle of calls is cut. */
+  before: Map<number, number>;
   /** One turn of a loop. */
   turns: Map<number, number>;
 }
@@ -31,16 +33,23 @@ const maxRounds = 6;
 /**
  * Distributes the cost of a function's instructions over charges: backwards over the code, the cost of the longest way
  * from here to the next charge. Ways that part are charged together, by the longest, where they differ by no more than
- * {@link chargeGrain}; else the longer one has a charge of its own, or the label where it begins. A turn of a loop is charged before it
+ * the grain; else the longer one has a charge of its own, or the label where it begins. A turn of a loop is charged before it
  * begins; what a function without a charge of its own costs is charged by its callers.
  *
  * @param calleeCost What a call costs its caller beyond the instruction itself.
+ * @param grain Fuel that may be charged in vain where ways part.
+ * @param cuts Instructions before which what follows is charged, whatever it is.
  */
-export function planCharges(flow: Flow, calleeCost: (callee: number) => number): Charges {
+export function planCharges(
+  flow: Flow,
+  calleeCost: (callee: number) => number,
+  cuts: ReadonlySet<number>,
+  grain: number,
+): Charges {
   const charged = new Set<number>();
   for (let round = 1; ; round++) {
     const before = charged.size;
-    const charges = planRound(flow, calleeCost, charged, round > maxRounds);
+    const charges = planRound(flow, calleeCost, cuts, grain, charged, round > maxRounds);
     if (charged.size === before || round > maxRounds) return charges;
   }
 }
@@ -52,10 +61,13 @@ export function planCharges(flow: Flow, calleeCost: (callee: number) => number):
 function planRound(
   flow: Flow,
   calleeCost: (callee: number) => number,
+  cuts: ReadonlySet<number>,
+  grain: number,
   charged: Set<number>,
   all: boolean,
 ): Charges {
   const after = new Map<number, number>();
+  const before = new Map<number, number>();
   const turns = new Map<number, number>();
   const frames: Frame[] = [];
   let cost = 0;
@@ -85,7 +97,7 @@ function planRound(
     const loop = outermostLoop(target + 1);
     if (!loop) return label;
     leave(loop, label);
-    if (label - loop.leastExit > chargeGrain) chargeLabel(frames[target]!.opener);
+    if (label - loop.leastExit > grain) chargeLabel(frames[target]!.opener);
     return 0;
   };
   const openerOf = (depth: number): number => frames[frames.length - 1 - depth]!.opener;
@@ -139,14 +151,13 @@ function planRound(
       case Opcode.if: {
         const { otherwise, elseAt, label, opener } = frames.pop()!;
         const other = elseAt < 0 ? label : otherwise;
-        if (cost - other > chargeGrain) cut(at, other);
-        else if (other - cost > chargeGrain) {
+        if (cost - other > grain) cut(at, other);
+        else if (other - cost > grain) {
           if (elseAt < 0) chargeLabel(opener);
           else after.set(elseAt, other - cost);
         }
         cost =
-          own +
-          (elseAt < 0 ? Math.max(cost, other) : other - cost > chargeGrain ? cost : Math.max(cost, other));
+          own + (elseAt < 0 ? Math.max(cost, other) : other - cost > grain ? cost : Math.max(cost, other));
         break;
       }
       case Opcode.block:
@@ -156,7 +167,7 @@ function planRound(
         break;
       case Opcode.loop: {
         const { exit, leastExit, opener } = frames.pop()!;
-        if (exit - leastExit > chargeGrain) chargeLabel(opener);
+        if (exit - leastExit > grain) chargeLabel(opener);
         const turn = Math.max(1, cost);
         turns.set(at, turn);
         cost = flow.loop[at] === LoopKind.header ? exit : turn + exit;
@@ -167,8 +178,8 @@ function planRound(
         break;
       case Opcode.brIf: {
         const taken = behind(flow.index[at]!);
-        if (cost - taken > chargeGrain) cut(at, taken);
-        else if (taken - cost > chargeGrain) chargeLabel(openerOf(flow.index[at]!));
+        if (cost - taken > grain) cut(at, taken);
+        else if (taken - cost > grain) chargeLabel(openerOf(flow.index[at]!));
         cost = own + Math.max(cost, taken);
         break;
       }
@@ -176,9 +187,8 @@ function planRound(
         const depths = flow.labels.get(at)!;
         const costs = depths.map(behind);
         const most = Math.max(...costs);
-        if (most - Math.min(...costs) > chargeGrain) {
-          for (const [i, label] of costs.entries())
-            if (label > chargeGrain) chargeLabel(openerOf(depths[i]!));
+        if (most - Math.min(...costs) > grain) {
+          for (const [i, label] of costs.entries()) if (label > grain) chargeLabel(openerOf(depths[i]!));
         }
         cost = own + most;
         break;
@@ -207,8 +217,12 @@ function planRound(
       default:
         cost += own;
     }
+    if (cuts.has(at)) {
+      before.set(at, cost);
+      cost = 0;
+    }
   }
-  return { entry: cost, after, turns };
+  return { entry: cost, after, before, turns };
 }
 
 /** Largest size for which a bulk instruction is charged like any other. */

@@ -5,9 +5,12 @@ export const bulkBytesPerFuelLog2 = 4;
 
 /**
  * Fuel up to which a stretch of code may be charged together with others that are not always run with it. Code is never charged
- * less than it costs; where paths part or meet, and at calls, it may be charged this much more.
+ * less than it costs; where paths part or meet it may be charged this much more.
  */
-export const chargeGrain = 256;
+export const chargeGrain = 1024;
+
+/** Fuel up to which a function leaves its first stretch to its callers to pay. */
+export const maxLeftToCallers = 128;
 
 /** Fuel of the instruction classes that are not 0 or 1. The table in docs/METERING.md is this one. */
 export const Cost = {
@@ -16,7 +19,7 @@ export const Cost = {
   /** A direct call, on top of what the callee's own instructions cost. */
   call: 4,
   /** A call through a table or of the host: whatever it reaches may leave its first stretch to be paid here. */
-  callAnywhere: 8 + chargeGrain,
+  callAnywhere: 8 + maxLeftToCallers,
   /** Reading or writing a table or a reference. */
   table: 2,
   /** Bulk instructions, on top of one unit for each 16 bytes or each table entry. */
@@ -27,7 +30,7 @@ export const Cost = {
   grow: 100,
 } as const;
 
-const plain = new Uint8Array(256).fill(1);
+const plain = new Uint16Array(256).fill(1);
 for (const op of [0x00, 0x01, 0x02, 0x03, 0x05, 0x06, 0x07, 0x0b, 0x0f, 0x18, 0x19, 0x1a, 0x1f])
   plain[op] = 0;
 for (const op of [0x6d, 0x6e, 0x6f, 0x70, 0x7f, 0x80, 0x81, 0x82]) plain[op] = Cost.division;

@@ -176,6 +176,26 @@ export class Flow {
     this.start[at] = body.code.length;
     return this;
   }
+
+  /** Whether an `end` closes a loop. */
+  closesLoop(at: number): boolean {
+    const opener = this.opener[at]!;
+    return opener >= 0 && this.op[opener] === Opcode.loop;
+  }
+
+  /** Whether the function is left at an instruction, if not by an exception. */
+  leaves(at: number): boolean {
+    const op = this.op[at]!;
+    return (
+      op === Opcode.return ||
+      op === Opcode.returnCall ||
+      op === Opcode.returnCallIndirect ||
+      // a br_table's targets are not kept: it may leave, too
+      op === Opcode.brTable ||
+      ((op === Opcode.br || op === Opcode.brIf) && this.target[at] === -1) ||
+      (op === Opcode.end && this.opener[at] === -1)
+    );
+  }
 }
 
 /** Where a loop's check stands. */

@@ -52,6 +52,7 @@ export const Opcode = {
   i32LeU: 0x4d,
   i32GeU: 0x4f,
   i64Eq: 0x51,
+  i64LtS: 0x53,
   i64LtU: 0x54,
   i64GtU: 0x56,
   i64LeU: 0x58,

@@ -1,8 +1,8 @@
 import { Assembler } from "./assembler.ts";
 import { bulkChunkBytes, bulkOperands, chunked } from "./bulk.ts";
-import { type CallChecks, placeCallChecks } from "./call-checks.ts";
 import { type Charges, constantSize, planCharges } from "./charges.ts";
-import { bulkBytesPerFuelLog2, Cost, chargeGrain } from "./costs.ts";
+import { CheckPlan, type Checks, maxTally } from "./checks.ts";
+import { bulkBytesPerFuelLog2, Cost, chargeGrain, maxLeftToCallers } from "./costs.ts";
 import { type BranchHints, branchHints, keptSections, readBranchHints } from "./custom-sections.ts";
 import { WasmError } from "./errors.ts";
 import { Flow, LoopKind } from "./flow.ts";
@@ -55,7 +55,7 @@ export const GrowAnswer = {
 
 /** Names of the exports that metering adds. */
 export const MeterExport = {
-  /** Mutable i32: what is left of the current slice; below zero when it has ended. */
+  /** Mutable i64: what is left of the current slice; below zero when it has ended. */
   fuel: "thimble:fuel",
   /** Prefix of mutable i32s, followed by a memory's index: its size as the guest sees it, in pages of 64 KiB. */
   pages: "thimble:pages:",
@@ -137,7 +137,6 @@ const tableChanges = new Set<number>([
 class Metering {
   readonly #module: Module;
   readonly #mode: MeterMode;
-  readonly #limits: ModuleLimits;
   readonly #out: Module;
   readonly #flow: Flow;
   readonly #importedFunctions: number;
@@ -148,22 +147,25 @@ class Metering {
   readonly #pages: number;
   readonly #changed: number;
   readonly #changesState: boolean;
+  readonly #callees: Set<number>[];
   readonly #hints = new Map<number, BranchHints>();
   readonly #helpers = new Map<string, number>();
-  #checks: CallChecks = { entries: new Set(), calls: new Map(), order: [] };
+  readonly #checks: Checks[] = [];
   readonly #charges: Charges[] = [];
+  /** What the callers of each function pay for it. */
+  readonly #leftToCallers: number[] = [];
 
   constructor(module: Module, mode: MeterMode, limits: ModuleLimits) {
     refuseReservedNames(module);
     this.#module = module;
     this.#mode = mode;
-    this.#limits = limits;
     this.#flow = new Flow(module, limits);
     this.#out = { ...emptyModule(), ...module, types: [...module.types] };
     this.#importedFunctions = importCount(module, "function");
     this.#memories = memoriesOf(module);
     this.#importedMemories = this.#memories.length - module.memories.length;
-    const ops = this.#instructions();
+    const { ops, callees } = this.#scan();
+    this.#callees = callees;
     this.#changesState =
       [...tableChanges].some((op) => ops.has(op)) || ops.has(Opcode.dataDrop) || ops.has(Opcode.elemDrop);
 
@@ -182,6 +184,7 @@ class Metering {
     this.#addedImports = added.length;
     this.#out.imports = [...module.imports, ...added];
 
+    const counter: Global = { type: i64, mutable: true, init: new Assembler().i64(0n).end().finish() };
     const global = (value: number): Global => ({
       type: i32,
       mutable: true,
@@ -192,7 +195,7 @@ class Metering {
     this.#changed = this.#pages + module.memories.length;
     this.#out.globals = [
       ...module.globals,
-      global(0),
+      counter,
       ...module.memories.map(({ min }) => global(min)),
       ...(this.#changesState ? [global(0)] : []),
     ];
@@ -202,17 +205,12 @@ class Metering {
     const { functions } = this.#module;
     const out = this.#out;
     out.functions = [];
-    if (this.#mode === "fuel") {
-      this.#checks = placeCallChecks(this.#module, this.#limits);
-      for (const index of this.#checks.order) {
-        this.#flow.read(functions[index]!);
-        this.#charges[index] = this.#plan(index);
-      }
-    }
+    if (this.#mode === "fuel") this.#plan();
     const own = readBranchHints(this.#module);
     // the helpers' indices follow those of the module's functions, which are written first
     out.functions = functions.map(() => ({ type: 0, locals: [], code: new Uint8Array(0), position: 0 }));
     for (const [index, body] of functions.entries()) {
+      this.#flow.read(body);
       out.functions[index] = this.#rewrite(body, index, own.get(this.#importedFunctions + index));
     }
     this.#mapIndices();
@@ -222,49 +220,79 @@ class Metering {
     return out;
   }
 
-  /** All instructions that occur, prefixed ones as `prefix << 8 | sub`. Checks nesting and limits on the way. */
-  #instructions(): Set<number> {
-    const found = new Set<number>();
-    for (const body of this.#module.functions) {
-      this.#flow.read(body);
-      for (let at = 0; at < this.#flow.count; at++) found.add(this.#flow.op[at]!);
+  /**
+   * All instructions that occur, prefixed ones as `prefix << 8 | sub`, and for each function those that it calls. Checks nesting and
+   * limits on the way.
+   */
+  #scan(): { ops: Set<number>; callees: Set<number>[] } {
+    const ops = new Set<number>();
+    const callees = this.#module.functions.map((body) => {
+      const called = new Set<number>();
+      const { count, op, index } = this.#flow.read(body);
+      for (let at = 0; at < count; at++) {
+        const code = op[at]!;
+        ops.add(code);
+        if (code !== Opcode.call && code !== Opcode.returnCall) continue;
+        const own = index[at]! - this.#importedFunctions;
+        if (own >= this.#module.functions.length)
+          throw new WasmError("malformed", "call of an unknown function");
+        if (own >= 0) called.add(own);
+      }
+      return called;
+    });
+    return { ops, callees };
+  }
+
+  /** Where to ask and what to charge, for all functions. */
+  #plan(): void {
+    const { functions } = this.#module;
+    const plan = new CheckPlan(this.#module, this.#callees, (index) => this.#flow.read(functions[index]!));
+    const planOf = (index: number): Charges => {
+      const withGrain = (grain: number): Charges =>
+        planCharges(this.#flow, (callee) => this.#calleeCost(callee), this.#checks[index]!.cuts, grain);
+      const charges = withGrain(chargeGrain);
+      if (charges.entry <= maxLeftToCallers || this.#flow.count > maxFine) return charges;
+      // a small function with a short way through it leaves that to its callers, and charges only the long ones
+      const fine = withGrain(maxLeftToCallers / 2);
+      return fine.entry <= maxLeftToCallers ? fine : charges;
+    };
+    const cut: number[] = [];
+    for (const index of plan.order) {
+      this.#flow.read(functions[index]!);
+      this.#checks[index] = plan.place(this.#flow, index);
+      // callees that are not planned yet are called behind a cut, and don't count here
+      const charges = planOf(index);
+      this.#charges[index] = charges;
+      this.#leftToCallers[index] = charges.entry <= maxLeftToCallers ? charges.entry : 0;
+      if (plan.cutCallees(index) !== undefined) cut.push(index);
     }
-    return found;
+    for (const index of cut) {
+      this.#flow.read(functions[index]!);
+      this.#charges[index] = planOf(index);
+    }
   }
 
   readonly #mapFunction = (index: number): number =>
     index < this.#importedFunctions ? index : index + this.#addedImports;
 
-  /** What a call costs the caller beyond the instruction: nothing where the callee, or a check before the call, charges it. */
-  #calleeCost(caller: number, callee: number): number {
+  /** What a call costs the caller beyond the instruction: nothing where the callee charges itself. */
+  #calleeCost(callee: number): number {
     const index = callee - this.#importedFunctions;
-    if (index < 0) return Cost.callAnywhere - Cost.call;
-    if (this.#checks.entries.has(index)) return 0;
-    if (this.#checks.calls.get(caller)?.has(index)) return 0;
-    return this.#ownEntryCost(index);
+    return index < 0 ? Cost.callAnywhere - Cost.call : (this.#leftToCallers[index] ?? 0);
   }
 
-  /** What a function leaves to its callers to charge. */
-  #ownEntryCost(index: number): number {
-    return this.#chargesItself(index) ? 0 : this.#charges[index]!.entry;
-  }
-
-  /** Whether a function pays for its first stretch; else its callers do, and the host's own calls of it are free of that much. */
-  #chargesItself(index: number): boolean {
-    return this.#charges[index]!.entry >= chargeGrain;
-  }
-
-  #plan(index: number): Charges {
-    return planCharges(this.#flow, (callee) => this.#calleeCost(index, callee));
+  /** What a function charges at its entry. */
+  #ownCharge(index: number): number {
+    return Math.max(0, this.#charges[index]!.entry - this.#leftToCallers[index]!);
   }
 
   #charge(code: Assembler, units: number): void {
-    if (units > 0) code.globalGet(this.#fuel).i32(units).op(Opcode.i32Sub).globalSet(this.#fuel);
+    if (units > 0) code.globalGet(this.#fuel).i64(BigInt(units)).op(Opcode.i64Sub).globalSet(this.#fuel);
   }
 
   /** Asks the host when the slice has ended. */
   #settle(code: Assembler, hints: BranchHints): void {
-    code.globalGet(this.#fuel).i32(0).op(Opcode.i32LtS);
+    code.globalGet(this.#fuel).i64(0n).op(Opcode.i64LtS);
     this.#unlikelyIf(code, hints);
     code.call(this.#sliceEnd()).end();
   }
@@ -279,11 +307,12 @@ class Metering {
     code.get(tally).i32(units).op(Opcode.i32Add).tee(tally).i32(maxTally).op(Opcode.i32GeU);
     this.#unlikelyIf(code, hints);
     this.#payTally(code, tally);
-    code.globalGet(this.#fuel).i32(0).op(Opcode.i32LtS).if().call(this.#sliceEnd()).end().end();
+    code.globalGet(this.#fuel).i64(0n).op(Opcode.i64LtS).if().call(this.#sliceEnd()).end().end();
   }
 
   #payTally(code: Assembler, tally: number): void {
-    code.globalGet(this.#fuel).get(tally).op(Opcode.i32Sub).globalSet(this.#fuel).i32(0).set(tally);
+    code.globalGet(this.#fuel).get(tally).op(Opcode.i64ExtendI32U, Opcode.i64Sub).globalSet(this.#fuel);
+    code.i32(0).set(tally);
   }
 
   #unlikelyIf(code: Assembler, hints: BranchHints): void {
@@ -292,7 +321,7 @@ class Metering {
   }
 
   #rewrite(body: FunctionBody, index: number, ownHints: BranchHints | undefined): FunctionBody {
-    const flow = this.#flow.read(body);
+    const flow = this.#flow;
     const charges = this.#charges[index];
     const fuel = this.#mode === "fuel";
     const out = new Assembler();
@@ -318,15 +347,20 @@ class Metering {
       copied = position;
     };
 
-    if (charges) {
-      if (this.#checks.entries.has(index)) this.#check(out, charges.entry, hints);
-      else if (this.#chargesItself(index)) this.#charge(out, charges.entry);
+    const checks = this.#checks[index];
+    if (charges && checks) {
+      this.#charge(out, this.#ownCharge(index));
+      if (checks.entry) this.#settle(out, hints);
     }
-    const checkedCalls = this.#checks.calls.get(index);
     for (let at = 0; at < flow.count; at++) {
       const op = flow.op[at]!;
       const start = flow.start[at]!;
       const end = flow.start[at + 1]!;
+      if (checks?.before.has(at)) {
+        copyTo(start);
+        this.#charge(out, charges!.before.get(at) ?? 0);
+        this.#settle(out, hints);
+      }
       const hint = ownHints?.get(oldLocals + start);
       if (hint !== undefined) {
         copyTo(start);
@@ -338,21 +372,10 @@ class Metering {
         case Opcode.refFunc: {
           const callee = flow.index[at]!;
           copyTo(start);
-          const own = callee - this.#importedFunctions;
-          if (op === Opcode.refFunc || !fuel) {
-            // no call
-          } else if (own < 0) this.#settle(out, hints);
-          else if (checkedCalls?.has(own)) this.#check(out, this.#ownEntryCost(own), hints);
           out.byte(op).u32(this.#mapFunction(callee));
           copied = end;
           break;
         }
-        case Opcode.callIndirect:
-        case Opcode.returnCallIndirect:
-          if (!fuel) break;
-          copyTo(start);
-          this.#settle(out, hints);
-          break;
         case Opcode.end:
           if (tight < 0 || flow.opener[at] !== tight) break;
           copyTo(end);
@@ -473,8 +496,8 @@ class Metering {
     const wide = operands[2] === i64;
     const size = scratchLocal(operands[2]);
     out.tee(size).globalGet(this.#fuel).get(size);
-    if (wide) out.call(this.#clampSize());
-    out.i32(bulkBytesPerFuelLog2).op(Opcode.i32ShrU, Opcode.i32Sub).globalSet(this.#fuel);
+    if (!wide) out.op(Opcode.i64ExtendI32U);
+    out.i64(BigInt(bulkBytesPerFuelLog2)).op(Opcode.i64ShrU, Opcode.i64Sub).globalSet(this.#fuel);
     this.#settle(out, hints);
     out.get(size);
     if (wide) out.i64(BigInt(bulkChunkBytes)).op(Opcode.i64GtU);
@@ -510,7 +533,8 @@ class Metering {
     const size = scratchLocal(wide ? i64 : i32);
     out.tee(size).globalGet(this.#fuel).get(size);
     if (!wide) out.op(Opcode.i64ExtendI32U);
-    out.call(this.#clampSize()).op(Opcode.i32Sub).globalSet(this.#fuel);
+    else out.call(this.#clampSize()).op(Opcode.i64ExtendI32U);
+    out.op(Opcode.i64Sub).globalSet(this.#fuel);
     this.#settle(out, hints);
   }
 
@@ -664,6 +688,9 @@ class Metering {
   }
 }
 
+/** Instructions up to which a function is small. */
+const maxFine = 200;
+
 /** Most that is charged for one bulk instruction, units or bytes: no memory is larger than 16 GiB, but more would trap anyway. */
 const maxChargedSize = 1n << 30n;
 
@@ -675,9 +702,6 @@ function localsLength(locals: FunctionBody["locals"]): number {
 
 /** Turns of a loop that cost no more than this are tallied in a local variable; a longer turn hides what its charge costs. */
 const maxTallied = 64;
-
-/** What a loop may owe, at most: a trap in it leaves so much unpaid. */
-const maxTally = 4096;
 
 /** Names by which host and metered code know each other may not come from the module itself. */
 function refuseReservedNames({ imports, exports }: Module): void {
