@@ -12,13 +12,12 @@ import {
   funcref,
   i32,
   i64,
-  type Module,
   MeterHost,
   MeterHostError,
   type MeterHostOptions,
+  type Module,
   meterBytes,
   Opcode,
-  typeIndex,
   v128,
   writeModule,
 } from "../compiler/wasm/index.ts";
@@ -195,10 +194,9 @@ describe("counting fuel", () => {
     for (const { module: from, name } of WebAssembly.Module.imports(module)) {
       imports[from] = { ...imports[from], [name]: () => 0 };
     }
-    const host = new MeterHost();
+    const host = new MeterHost({ fuel: 10_000_000n });
     const { exports } = host.instantiate(module, imports);
-    host.run(() => (exports._initialize as Call | undefined)?.());
-    assert.ok(host.fuelUsed >= 0n);
+    host.run(() => (exports._initialize as Call)());
     assert.equal(host.stopped, undefined);
   });
 });
@@ -211,8 +209,7 @@ describe("nothing in the guest gets around being stopped", () => {
   const again = (inside: (code: Assembler) => Assembler) => (code: Assembler) =>
     inside(code.loop()).branch(0).end();
   const cases: Record<string, () => Module> = {
-    catch_all: () =>
-      moduleOf([{ code: again((code) => spin(code.raw(legacyTry)).raw(catchAll).end()) }]),
+    catch_all: () => moduleOf([{ code: again((code) => spin(code.raw(legacyTry)).raw(catchAll).end()) }]),
     "catch_all in recursion": () =>
       moduleOf([
         { params: [i32], code: (code) => spin(code.raw(legacyTry)).raw(catchAll).end() },
@@ -225,7 +222,11 @@ describe("nothing in the guest gets around being stopped", () => {
       // block (try_table (catch_all 0) …) end
       moduleOf([
         {
-          code: again((code) => spin(code.raw([0x02, 0x40, Opcode.tryTable, 0x40, 1, 2, 0])).end().end()),
+          code: again((code) =>
+            spin(code.raw([0x02, 0x40, Opcode.tryTable, 0x40, 1, 2, 0]))
+              .end()
+              .end(),
+          ),
         },
       ]),
     "try_table whose clause is the loop": () =>
@@ -327,11 +328,14 @@ describe("nothing in the guest gets around being stopped", () => {
     assert.throws(() => host.instantiate(metered(endless)), /unreachable/);
     assert.equal(host.stopped, "fuel");
 
-    const setsUp = moduleOf([{ code: (code) => code.i32(700).call(1).i32(8).i32(42).memory(Opcode.i32Store) }, busy], {
-      start: 0,
-      memories: [{ min: 1 }],
-      exports: [{ name: "memory", kind: "memory", index: 0 }],
-    });
+    const setsUp = moduleOf(
+      [{ code: (code) => code.i32(700).call(1).i32(8).i32(42).memory(Opcode.i32Store) }, busy],
+      {
+        start: 0,
+        memories: [{ min: 1 }],
+        exports: [{ name: "memory", kind: "memory", index: 0 }],
+      },
+    );
     setsUp.functions[1]!.code = constant((code) =>
       code.loop().get(0).i32(1).op(Opcode.i32Sub).tee(0).branchIf(0).end(),
     );
@@ -351,11 +355,7 @@ describe("nothing in the guest gets around being stopped", () => {
     // f0 calls the import, which calls f1, which spins; then f0 spins itself
     for (const fuelPerSlice of [100, 1_000_000]) {
       let swallowed = 0;
-      const module = moduleOf(
-        [{ code: again((code) => code.call(0)) }, { code: spin }],
-        {},
-        [{}],
-      );
+      const module = moduleOf([{ code: again((code) => code.call(0)) }, { code: spin }], {}, [{}]);
       const { host, call } = start(
         module,
         { fuel: 10_000n, fuelPerSlice },
@@ -458,8 +458,7 @@ describe("yielding", () => {
   test("a guest that can't be suspended is still stopped by its limits", () => {
     const caught = moduleOf([
       {
-        code: (code) =>
-          spin(code.loop().raw(legacyTry)).raw(catchAll).end().branch(0).end(),
+        code: (code) => spin(code.loop().raw(legacyTry)).raw(catchAll).end().branch(0).end(),
       },
     ]);
     const { host, call } = start(caught, { fuel: 50_000n, fuelPerSlice: 1_000, onSlice: () => "yield" });
@@ -576,31 +575,27 @@ describe("resetting", () => {
       ],
       {
         memories: [{ min: 1 }],
-        data: [{ mode: "active", offset: constant((code) => code.i32(16)), bytes: new Uint8Array([1, 2, 3]) }],
+        data: [
+          { mode: "active", offset: constant((code) => code.i32(16)), bytes: new Uint8Array([1, 2, 3]) },
+        ],
       },
     );
     const { host, call } = start(module);
     call("f3", 100, 7);
     host.snapshot();
     const { fuelUsed } = host;
-    const run = () => {
-      assert.deepEqual([call("f1"), call("f2", 16), call("f2", 100), call("f2", 60_000)], [1, 0x030201, 7, 0]);
-      assert.throws(() => call("f2", 70_000), /out of bounds|unreachable/);
-      call("f0", 2);
-      assert.equal(call("f2", 70_000), 0);
-      for (const at of [16, 100, 60_000, 70_000]) call("f3", at, -1);
-      return host.fuelUsed;
-    };
     const once = (): bigint => {
       assert.equal(host.reset(), true);
       assert.equal(host.fuelUsed, fuelUsed);
-      assert.deepEqual([call("f1"), call("f2", 16), call("f2", 100), call("f2", 60_000)], [1, 0x030201, 7, 0]);
+      assert.deepEqual(
+        [call("f1"), call("f2", 16), call("f2", 100), call("f2", 60_000)],
+        [1, 0x030201, 7, 0],
+      );
       assert.equal(call("f0", 2), 1);
       assert.equal(call("f2", 70_000), 0);
       for (const at of [16, 100, 60_000, 70_000]) call("f3", at, -1);
       return host.fuelUsed;
     };
-    void run;
     const first = once();
     assert.equal(once(), first);
     assert.equal(once(), first);
@@ -625,15 +620,7 @@ describe("resetting", () => {
     const nan64 = [0x44, 0x01, 0, 0, 0, 0, 0, 0xf4, 0xff];
     const vector = (byte: number) => [0xfd, 0x0c, ...Array(16).fill(byte)];
     const types = [i32, i64, f32, f64, v128, funcref, externref];
-    const initial: number[][] = [
-      [0x41, 1],
-      [0x42, 2],
-      nan32,
-      nan64,
-      vector(5),
-      [0xd2, 0],
-      [0xd0, externref],
-    ];
+    const initial: number[][] = [[0x41, 1], [0x42, 2], nan32, nan64, vector(5), [0xd2, 0], [0xd0, externref]];
     const other: number[][] = [
       [0x41, 9],
       [0x42, 9],
@@ -844,5 +831,3 @@ describe("a host's own use", () => {
     assert.deepEqual(errors, ["running", "running"]);
   });
 });
-
-void typeIndex;
