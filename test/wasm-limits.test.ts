@@ -22,7 +22,7 @@ import {
 import { constant, moduleOf, randomNumbers } from "./support/wasm-modules.ts";
 
 const quickjs = readFileSync(fileURLToPath(import.meta.resolve("quickjs-wasi/quickjs.wasm")));
-const repeat = <T>(count: number, item: T): T[] => Array(count).fill(item);
+const repeat = <T>(count: number, item: T): T[] => Array(Math.floor(count)).fill(item);
 const nothing = new Uint8Array(0);
 const zero = constant((code) => code.i32(0));
 
@@ -144,7 +144,7 @@ describe("limits", () => {
       return { ...module, functions: repeat(megabytes / 4, module.functions[0]!) };
     },
     "deep nesting": () => {
-      const depth = megabytes / 30;
+      const depth = Math.floor(megabytes / 30);
       const nested = moduleOf([
         { code: (code) => code.raw(repeat(depth, [2, 0x40]).flat()).raw(repeat(depth, 0x0b)) },
       ]);
@@ -283,7 +283,7 @@ function features(): Module {
             .raw([0xfc, 0x08, 0, 0, 0xfc, 0x09, 0])
             .raw([Opcode.try, 0x40, Opcode.throw, 0, Opcode.catchAll])
             .end()
-            .raw([0xd2, 1, Opcode.globalSet, 1])
+            .raw([0xd2, 1, Opcode.globalSet, 2])
             .raw([0xd0, funcref])
             .i32(1)
             .raw([0xfc, 0x0f, 0])
