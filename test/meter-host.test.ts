@@ -799,6 +799,11 @@ describe("a host's own use", () => {
     module.functions[2]!.code = constant((code) => code);
     const host = new MeterHost({ memoryPages: 3 });
     const bytes = meterBytes(writeModule(module), { mode: "none" });
+    for (const options of [{ fuel: 10n }, { onSlice: () => "go" }] satisfies MeterHostOptions[]) {
+      assert.throws(() => new MeterHost(options).instantiate(new WebAssembly.Module(bytes)), {
+        code: "not_metered",
+      });
+    }
     const { exports } = host.instantiate(new WebAssembly.Module(bytes));
     host.snapshot();
     assert.equal((exports.f0 as Call)(2), 1);

@@ -1,6 +1,6 @@
 /** Why a {@link MeterHost} refused to do something. */
 export type MeterHostErrorCode =
-  /** The module does not come from `meter` or `meterBytes`. */
+  /** The module does not come from `meter` or `meterBytes`, or it counts no fuel and the host is to bound it. */
   | "not_metered"
   /** Its memories or tables begin larger than the host's limits. */
   | "limit_exceeded"

@@ -48,6 +48,8 @@ export class MeterHost {
   readonly #fuelPerSlice: number;
   readonly #memoryPages: number;
   readonly #tableEntries: number;
+  /** A module that counts no fuel would never come to the limits that were asked for. */
+  readonly #needsFuel: boolean;
   readonly #onSlice: NonNullable<MeterHostOptions["onSlice"]>;
   readonly #onYield: NonNullable<MeterHostOptions["onYield"]>;
   /** Used before the current slice. */
@@ -78,6 +80,7 @@ export class MeterHost {
     if (options.onYield && !suspends) {
       throw new MeterHostError("unsupported", "onYield needs WebAssembly.Suspending, which is not there");
     }
+    this.#needsFuel = fuel !== undefined || options.onSlice !== undefined;
     this.#onSlice = options.onSlice ?? (() => "go");
     this.#onYield = options.onYield ?? (() => new Promise((resolve) => setTimeout(resolve, 0, "go")));
   }
@@ -101,6 +104,11 @@ export class MeterHost {
     const wanted = WebAssembly.Module.imports(module);
     if (!wanted.some(({ module: from, name }) => from === meterModule && name === "slice")) {
       throw new MeterHostError("not_metered", "the module is not metered: give it to meterBytes first");
+    }
+    const counts = WebAssembly.Module.exports(module).some(({ name }) => name === MeterExport.fuel);
+    if (!counts && this.#needsFuel) {
+      const message = "fuel and onSlice need a module that is metered for fuel, this one is in mode none";
+      throw new MeterHostError("not_metered", message);
     }
     const instance = new WebAssembly.Instance(module, { ...imports, [meterModule]: this.#imports() });
     this.#used = true;
