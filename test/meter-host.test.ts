@@ -6,6 +6,7 @@ import {
   type Assembler,
   activeElements,
   emptyModule,
+  exnref,
   externref,
   f32,
   f64,
@@ -732,6 +733,42 @@ describe("resetting", () => {
     assert.equal(host.reset(), true);
     assert.equal(call("f4", 0), 5);
     assert.equal(call("f2", 0), 11);
+  });
+
+  test("tables of 64-bit indices", () => {
+    const module = moduleOf(
+      [
+        { code: (code) => code.i64(0n).raw([0xd2, 0, Opcode.tableSet, 0]) },
+        { results: [i32], code: (code) => code.i64(0n).raw([Opcode.tableGet, 0, 0xd1]) },
+      ],
+      { tables: [{ element: funcref, min: 2, index64: true }] },
+    );
+    const { host, call } = start(module);
+    host.snapshot();
+    call("f0");
+    assert.equal(call("f1"), 0);
+    assert.equal(host.reset(), true);
+    assert.equal(call("f1"), 1);
+  });
+
+  test("exceptions in globals come back, in a table that was changed they can't", () => {
+    const none = [0xd0, exnref];
+    const module = moduleOf(
+      [
+        { code: (code) => code.raw(none).globalSet(0) },
+        { code: (code) => code.i32(0).raw([...none, Opcode.tableSet, 0]) },
+      ],
+      {
+        tables: [{ element: exnref, min: 2 }],
+        globals: [{ type: exnref, mutable: true, init: constant((code) => code.raw(none)) }],
+      },
+    );
+    const { host, call } = start(module);
+    host.snapshot();
+    call("f0");
+    assert.equal(host.reset(), true);
+    call("f1");
+    assert.equal(host.reset(), false);
   });
 
   test("dropped segments can't come back, unless they were dropped before", () => {
