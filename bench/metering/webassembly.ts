@@ -66,6 +66,7 @@ function host(imports: WebAssembly.Imports) {
     imports: { ...imports, [meterModule]: meter },
     bind: (instance: WebAssembly.Instance) => {
       exports = instance.exports;
+      (exports[MeterExport.start] as (() => void) | undefined)?.();
     },
   };
 }

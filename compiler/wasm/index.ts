@@ -1,18 +1,11 @@
 export { Assembler } from "./assembler.ts";
 export { type DylinkInfo, readDylink } from "./dylink.ts";
 export { WasmError, type WasmErrorCode } from "./errors.ts";
+export { type HostStop, MeterHost, type MeterHostOptions } from "./host.ts";
+export { MeterHostError, type MeterHostErrorCode } from "./host-error.ts";
 export { Opcode } from "./instructions.ts";
 export { defaultLimits, type ModuleLimits } from "./limits.ts";
 export { type InitialData, type LinkResult, link, type SideModule } from "./link.ts";
-export {
-  Changed,
-  GrowAnswer,
-  MeterExport,
-  type MeterMode,
-  type MeterOptions,
-  meter,
-  meterBytes,
-  meterModule,
-  SliceAnswer,
-} from "./meter.ts";
+export { type MeterMode, type MeterOptions, meter, meterBytes } from "./meter.ts";
 export * from "./module.ts";
+export { Changed, GrowAnswer, MeterExport, meterModule, SliceAnswer } from "./protocol.ts";

@@ -183,7 +183,8 @@ export function readValueType(reader: ByteReader): number {
   if (type === 0x70 || type === 0x6f || type === 0x69) return type;
   if (type === 0x63 || type === 0x64)
     throw new WasmError("unsupported", "typed function references can't be metered", at);
-  if (type === 0x67) throw new WasmError("unsupported", "stringref can't be metered", at);
+  if (type === 0x67 || type === 0x66 || type === 0x62 || type === 0x61)
+    throw new WasmError("unsupported", "stringref can't be metered", at);
   if (type >= 0x68 && type <= 0x75)
     throw new WasmError("unsupported", "garbage collection can't be metered", at);
   throw new WasmError("malformed", `unknown value type 0x${type.toString(16)}`, at);
@@ -283,9 +284,14 @@ export class InstructionReader {
         this.#memarg();
         reader.byte();
         break;
-      case Kind.heapType:
+      case Kind.heapType: {
+        const byte = reader.bytes[reader.at]!;
+        if (byte < 0x40 || byte >= 0x80) {
+          throw new WasmError("unsupported", "typed function references can't be metered", this.offset);
+        }
         readValueType(reader);
         break;
+      }
       case Kind.tryTable:
         this.#blockType();
         this.labels = [];

@@ -13,6 +13,8 @@ import {
   exnref,
   type FunctionBody,
   type FunctionType,
+  f32,
+  f64,
   type Global,
   i32,
   i64,
@@ -27,59 +29,8 @@ import {
   v128,
   writeModule,
 } from "./module.ts";
+import { Changed, GrowAnswer, MeterExport, meterModule, reservedPrefix, SliceAnswer } from "./protocol.ts";
 import { rewriteCode } from "./rewrite.ts";
-
-/** Module name of the imports that metering adds. */
-export const meterModule = "thimble:meter";
-
-/** Names of the exports that metering adds begin like this. */
-const reservedPrefix = "thimble:";
-
-/** What the host answers when a slice of fuel has ended. */
-export const SliceAnswer = {
-  /** Go on: the host has put a new slice into the fuel global. */
-  go: 0,
-  /** Execute `unreachable`: no handler in the guest can catch it. */
-  trap: 1,
-  /** Call the suspending import, then go on or trap as it answers. */
-  yield: 2,
-} as const;
-
-/** What the host answers to `memory.grow` besides the size before it in pages, and to `table.grow` besides 0 for leave. */
-export const GrowAnswer = {
-  /** The instruction's result is -1. */
-  refuse: -1,
-  /** Execute `unreachable`. */
-  trap: -2,
-} as const;
-
-/** Names of the exports that metering adds. */
-export const MeterExport = {
-  /** Mutable i64: what is left of the current slice; below zero when it has ended. */
-  fuel: "thimble:fuel",
-  /** Prefix of mutable i32s, followed by a memory's index: its size as the guest sees it, in pages of 64 KiB. */
-  pages: "thimble:pages:",
-  /** Prefix of the module's own memories, followed by their index. */
-  memory: "thimble:memory:",
-  /** Prefix of the module's own tables that its code changes, followed by their index. */
-  table: "thimble:table:",
-  /** Prefix of the module's own mutable globals, followed by their index. */
-  global: "thimble:global:",
-  /** Mutable i32, where the code changes tables or drops segments: {@link Changed} bits. */
-  changed: "thimble:changed",
-  /** Function, where there are globals that JavaScript can't read: remembers their values. */
-  save: "thimble:save",
-  /** Function: sets them to what was remembered. */
-  restore: "thimble:restore",
-} as const;
-
-/** Bits of {@link MeterExport.changed}. */
-export const Changed = {
-  /** An entry of a table, or its length. */
-  tables: 1,
-  /** A segment was dropped: the instance can't become what it was. */
-  segments: 2,
-} as const;
 
 /**
  * `fuel`: every instruction is paid for, every cycle asks whether it may go on. `none`: growth and resetting only, for code that is
@@ -634,7 +585,8 @@ class Metering {
           : { ...segment.items, expressions: segment.items.expressions.map(mapReferences) },
     }));
     out.globals = out.globals.map((global) => ({ ...global, init: mapReferences(global.init) }));
-    if (module.start !== undefined) out.start = this.#mapFunction(module.start);
+    // the host can't reach the fuel before the instance exists: it starts the module itself
+    delete out.start;
   }
 
   #export(): void {
@@ -646,25 +598,26 @@ class Metering {
     out.exports = module.exports.map((entry) =>
       entry.kind === "function" ? { ...entry, index: this.#mapFunction(entry.index) } : entry,
     );
+    if (module.start !== undefined) add("function", MeterExport.start, this.#mapFunction(module.start));
     if (this.#mode === "fuel") add("global", MeterExport.fuel, this.#fuel);
     module.memories.forEach((_, i) => {
       const index = this.#importedMemories + i;
       add("global", `${MeterExport.pages}${index}`, this.#pages + i);
       add("memory", `${MeterExport.memory}${index}`, index);
     });
-    if (this.#changesState) {
-      add("global", MeterExport.changed, this.#changed);
-      const imported = importCount(module, "table");
-      module.tables.forEach((_, i) => {
-        add("table", `${MeterExport.table}${imported + i}`, imported + i);
-      });
-    }
+    if (this.#changesState) add("global", MeterExport.changed, this.#changed);
+    const importedTables = importCount(module, "table");
+    module.tables.forEach((_, i) => {
+      add("table", `${MeterExport.table}${importedTables + i}`, importedTables + i);
+    });
     const opaque: number[] = [];
     const importedGlobals = importCount(module, "global");
     module.globals.forEach(({ mutable, type }, i) => {
       if (!mutable) return;
-      if (type === v128 || type === exnref) opaque.push(i);
-      else add("global", `${MeterExport.global}${importedGlobals + i}`, importedGlobals + i);
+      const readable = type !== v128 && type !== exnref;
+      if (readable) add("global", `${MeterExport.global}${importedGlobals + i}`, importedGlobals + i);
+      // the bits of a NaN don't survive JavaScript
+      if (!readable || type === f32 || type === f64) opaque.push(i);
     });
     if (opaque.length === 0) return;
     const save = new Assembler();

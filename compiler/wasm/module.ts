@@ -150,12 +150,23 @@ export function tablesOf(module: Module): TableType[] {
   return [...imported, ...module.tables];
 }
 
-/** Index of a type, added when the module has none like it. */
+/** The types of a module by what they are, as far as they have been looked at: passes ask once for each of many instructions. */
+const knownTypes = new WeakMap<FunctionType[], { seen: number; indices: Map<string, number> }>();
+
+/** Index of a type, added when the module has none like it. Types are only ever added to a module. */
 export function typeIndex(module: Module, type: FunctionType): number {
-  const same = (other: FunctionType) =>
-    other.params.join() === type.params.join() && other.results.join() === type.results.join();
-  const found = module.types.findIndex(same);
-  return found >= 0 ? found : module.types.push(type) - 1;
+  const { types } = module;
+  let known = knownTypes.get(types);
+  if (known === undefined || known.seen > types.length) {
+    known = { seen: 0, indices: new Map() };
+    knownTypes.set(types, known);
+  }
+  const key = ({ params, results }: FunctionType) => `${params.join()}>${results.join()}`;
+  for (; known.seen < types.length; known.seen++) {
+    const name = key(types[known.seen]!);
+    if (!known.indices.has(name)) known.indices.set(name, known.seen);
+  }
+  return known.indices.get(key(type)) ?? types.push(type) - 1;
 }
 
 /** An active element segment of table 0. */
@@ -184,7 +195,7 @@ function constantExpression(reader: ByteReader): Uint8Array {
   return reader.fail("constant expression without an end");
 }
 
-function readLimits(reader: ByteReader): Limits {
+function readLimits(reader: ByteReader, limits: ModuleLimits, name: keyof ModuleLimits): Limits {
   const at = reader.offset;
   const flags = reader.byte();
   const refuse = (what: string): never => {
@@ -195,17 +206,19 @@ function readLimits(reader: ByteReader): Limits {
   if (flags > 0x0f) reader.fail("unknown kind of limits", reader.at - 1);
   if ((flags & 0x04) === 0) {
     const min = reader.u32();
+    checkLimit(limits, name, min, at);
     return (flags & 1) === 0 ? { min } : { min, max: reader.u32() };
   }
   const min = Number(reader.u64());
+  checkLimit(limits, name, min, at);
   return (flags & 1) === 0 ? { min, index64: true } : { min, max: reader.u64(), index64: true };
 }
 
-function readTableType(reader: ByteReader): TableType {
+function readTableType(reader: ByteReader, limits: ModuleLimits): TableType {
   if (reader.bytes[reader.at] === 0x40) {
     throw new WasmError("unsupported", "typed function references can't be metered", reader.offset);
   }
-  return { element: readValueType(reader), ...readLimits(reader) };
+  return { element: readValueType(reader), ...readLimits(reader, limits, "tableEntries") };
 }
 
 function readGlobalType(reader: ByteReader): GlobalType {
@@ -227,28 +240,30 @@ function readType(reader: ByteReader, limits: ModuleLimits): FunctionType {
   const form = reader.byte();
   if (form !== 0x60) {
     const at = reader.offset - 1;
+    if (form === 0x5d) throw new WasmError("unsupported", "stack switching can't be metered", at);
     if (form >= 0x4c && form <= 0x5f)
       throw new WasmError("unsupported", "garbage collection can't be metered", at);
-    if (form === 0x5d) throw new WasmError("unsupported", "stack switching can't be metered", at);
     throw new WasmError("malformed", `unknown form of type 0x${form.toString(16)}`, at);
   }
-  const at = reader.offset;
-  const params = reader.vector(() => readValueType(reader));
-  const results = reader.vector(() => readValueType(reader));
-  checkLimit(limits, "arity", Math.max(params.length, results.length), at);
-  return { params, results };
+  const valueTypes = () => {
+    const at = reader.offset;
+    const length = reader.u32();
+    checkLimit(limits, "arity", length, at);
+    return reader.items(length, () => readValueType(reader));
+  };
+  return { params: valueTypes(), results: valueTypes() };
 }
 
-function readImport(reader: ByteReader, name: () => string): Import {
+function readImport(reader: ByteReader, limits: ModuleLimits, name: () => string): Import {
   const from = { module: name(), name: name() };
   const kind = kinds[reader.byte()];
   switch (kind) {
     case "function":
       return { ...from, kind, type: reader.u32() };
     case "table":
-      return { ...from, kind, table: readTableType(reader) };
+      return { ...from, kind, table: readTableType(reader, limits) };
     case "memory":
-      return { ...from, kind, memory: readLimits(reader) };
+      return { ...from, kind, memory: readLimits(reader, limits, "memoryPages") };
     case "global":
       return { ...from, kind, global: readGlobalType(reader) };
     case "tag":
@@ -258,7 +273,8 @@ function readImport(reader: ByteReader, name: () => string): Import {
   }
 }
 
-function readElementSegment(reader: ByteReader): ElementSegment {
+/** `length` is called with the number of entries, before they are read. */
+function readElementSegment(reader: ByteReader, length: (entries: number) => number): ElementSegment {
   const flags = reader.u32();
   if (flags > 7) reader.fail("unknown kind of element segment", reader.at - 1);
   const mode = (flags & 1) === 0 ? "active" : (flags & 2) === 0 ? "passive" : "declarative";
@@ -268,10 +284,11 @@ function readElementSegment(reader: ByteReader): ElementSegment {
   const place = { mode, offset, ...(table === undefined ? {} : { table }) } as const;
   if ((flags & 4) === 0) {
     if (typed && reader.byte() !== 0) reader.fail("unknown kind of elements", reader.at - 1);
-    return { ...place, items: { functions: reader.vector(() => reader.u32()) } };
+    return { ...place, items: { functions: reader.items(length(reader.u32()), () => reader.u32()) } };
   }
   const type = typed ? readValueType(reader) : funcref;
-  return { ...place, items: { type, expressions: reader.vector(() => constantExpression(reader)) } };
+  const expressions = reader.items(length(reader.u32()), () => constantExpression(reader));
+  return { ...place, items: { type, expressions } };
 }
 
 function readDataSegment(reader: ByteReader): DataSegment {
@@ -295,7 +312,7 @@ function readDataSegment(reader: ByteReader): DataSegment {
  * @throws WasmError `malformed`, `unsupported` or `limit_exceeded`, with the offset.
  */
 export function readModule(bytes: Uint8Array, limits: ModuleLimits = noLimits): Module {
-  checkLimit(limits, "size", bytes.length);
+  checkLimit(limits, "size", bytes.length, limits.size);
   const file = new ByteReader(bytes);
   if (header.some((byte, i) => bytes[i] !== byte)) {
     if (bytes[4] === 0x0d || (bytes[6] === 1 && bytes[4] !== 1)) {
@@ -319,10 +336,10 @@ export function readModule(bytes: Uint8Array, limits: ModuleLimits = noLimits): 
     const body = file.take(file.u32());
     const reader = new ByteReader(body, file.offset - body.length);
     const name = (): string => {
-      const at = reader.offset;
-      const text = reader.name();
-      checkLimit(limits, "nameBytes", text.length, at);
-      return text;
+      const { at, offset } = reader;
+      checkLimit(limits, "nameBytes", reader.u32(), offset);
+      reader.at = at;
+      return reader.name();
     };
     const vector = <T>(limit: keyof ModuleLimits, item: () => T): T[] => {
       const at = reader.offset;
@@ -336,6 +353,7 @@ export function readModule(bytes: Uint8Array, limits: ModuleLimits = noLimits): 
       module.customs.push({ name: name(), bytes: reader.take(body.length - reader.at), after: last });
       continue;
     }
+    if (id === 14) throw new WasmError("unsupported", "stringref can't be metered", sectionAt);
     const place = sectionOrder.indexOf(id);
     if (place < 0) file.fail(`unknown section ${id}`, sectionAt);
     if (last !== 0 && place <= sectionOrder.indexOf(last)) file.fail("section out of order", sectionAt);
@@ -345,16 +363,16 @@ export function readModule(bytes: Uint8Array, limits: ModuleLimits = noLimits): 
         module.types = vector("types", () => readType(reader, limits));
         break;
       case 2:
-        module.imports = vector("imports", () => readImport(reader, name));
+        module.imports = vector("imports", () => readImport(reader, limits, name));
         break;
       case 3:
         functionTypes = vector("functions", () => reader.u32());
         break;
       case 4:
-        module.tables = vector("tables", () => readTableType(reader));
+        module.tables = vector("tables", () => readTableType(reader, limits));
         break;
       case 5:
-        module.memories = vector("memories", () => readLimits(reader));
+        module.memories = vector("memories", () => readLimits(reader, limits, "memoryPages"));
         break;
       case 6:
         module.globals = vector("globals", () => ({
@@ -376,11 +394,11 @@ export function readModule(bytes: Uint8Array, limits: ModuleLimits = noLimits): 
       case 9:
         module.elements = vector("elementSegments", () => {
           const at = reader.offset;
-          const segment = readElementSegment(reader);
-          const { items } = segment;
-          elements += "functions" in items ? items.functions.length : items.expressions.length;
-          checkLimit(limits, "elements", elements, at);
-          return segment;
+          return readElementSegment(reader, (entries) => {
+            elements += entries;
+            checkLimit(limits, "elements", elements, at);
+            return entries;
+          });
         });
         break;
       case 10: {
@@ -429,8 +447,6 @@ export function readModule(bytes: Uint8Array, limits: ModuleLimits = noLimits): 
   if (dataSegments !== undefined && dataSegments !== module.data.length) {
     file.fail("data count differs from the data section");
   }
-  for (const table of tablesOf(module)) checkLimit(limits, "tableEntries", table.min);
-  for (const memory of memoriesOf(module)) checkLimit(limits, "memoryPages", memory.min);
   return module;
 }
 

@@ -8,6 +8,7 @@ import { deploy } from "./commands/deploy.ts";
 import { invoke } from "./commands/invoke.ts";
 import { list } from "./commands/list.ts";
 import { logs } from "./commands/logs.ts";
+import { meter } from "./commands/meter.ts";
 import { rollback } from "./commands/rollback.ts";
 import { serve } from "./commands/serve.ts";
 import { start } from "./commands/start.ts";
@@ -17,7 +18,7 @@ import { packageVersion } from "./wiring.ts";
 
 /** The program `thimble`. Exit codes: 0 good, 1 the operation failed, 2 wrong usage. */
 
-const commands = [start, serve, deploy, invoke, list, versions, rollback, logs, remove, stats, build];
+const commands = [start, serve, deploy, invoke, list, versions, rollback, logs, remove, stats, build, meter];
 
 async function main(argv: string[]): Promise<void> {
   const program = new Command("thimble")
