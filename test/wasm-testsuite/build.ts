@@ -1,6 +1,7 @@
 import { parse } from "@bytecodealliance/jco-transpile/wasm-tools";
 import { type Module, meterBytes, readModule, WasmError } from "../../compiler/wasm/index.ts";
 import { noLimits } from "../../compiler/wasm/limits.ts";
+import { plainText } from "./plain-text.ts";
 import type { List, Node } from "./sexpr.ts";
 
 /** A module as it is and metered. */
@@ -16,7 +17,9 @@ export interface Ready {
  */
 export type Built = Ready | { aside: string } | { refused: string } | { different: string };
 
-const utf8 = new TextDecoder("utf-8", { fatal: true });
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+const plainOpening = (module: string) => module.replace(/^\(\s*module\s+definition\b/, "(module");
 
 async function bytesOf(form: List, text: string): Promise<Uint8Array<ArrayBuffer>> {
   const strings = form.items.filter((item): item is Uint8Array => item instanceof Uint8Array);
@@ -24,8 +27,12 @@ async function bytesOf(form: List, text: string): Promise<Uint8Array<ArrayBuffer
     strings.length === 0 ? undefined : form.items.find((item) => item === "binary" || item === "quote");
   if (source === "binary") return new Uint8Array(Buffer.concat(strings));
   if (source === "quote") return parse(`(module ${utf8.decode(Buffer.concat(strings))})`) as never;
-  const module = text.slice(form.start, form.end).replace(/^\(\s*module\s+definition\b/, "(module");
-  return new Uint8Array(await parse(module));
+  const module = text.slice(form.start, form.end);
+  try {
+    return new Uint8Array(await parse(plainOpening(module)));
+  } catch {
+    return new Uint8Array(await parse(plainOpening(plainText(form))));
+  }
 }
 
 /** Makes a module of a `module` form. */
@@ -33,7 +40,13 @@ export async function build(form: List, text: string): Promise<Built> {
   let bytes: Uint8Array<ArrayBuffer>;
   try {
     bytes = await bytesOf(form, text);
-  } catch {
+  } catch (error) {
+    const { name } = (error as Error).constructor;
+    if (
+      name !== "ComponentError" &&
+      (error as NodeJS.ErrnoException).code !== "ERR_ENCODING_INVALID_ENCODED_DATA"
+    )
+      throw error;
     return { aside: "settled by the text's parser" };
   }
   return compile(bytes);
@@ -62,11 +75,6 @@ function compile(bytes: Uint8Array<ArrayBuffer>): Built {
 /** The proposal that a refusal names. */
 export function proposalIn(message: string): string {
   return /^(.*?)(?: \(.*\))? can't be metered/.exec(message)?.[1] ?? message;
-}
-
-/** Whether a script's form is the text of a module's field, for scripts that are one module without its parentheses. */
-export function isField(head: string): boolean {
-  return /^(func|type|memory|table|global|import|export|start|elem|data|rec|tag)$/.test(head);
 }
 
 /** The `$name` of a form. */

@@ -1,6 +1,6 @@
 import type { Module } from "../../compiler/wasm/index.ts";
 import { access, typeOfExport } from "./access.ts";
-import { type Built, build, isField, nameIn, type Ready } from "./build.ts";
+import { type Built, build, nameIn, type Ready } from "./build.ts";
 import { instantiateMetered, spectest } from "./host.ts";
 import { headOf, isList, type List, type Node, splitScript } from "./sexpr.ts";
 import { Literals, show } from "./values.ts";
@@ -24,11 +24,13 @@ type Live = { aside: string } | { read: Module; exports: WebAssembly.Exports[] }
 /** A command's outcomes in the two worlds. */
 type Outcome = { aside: string } | { outcomes: string[] };
 
+const moduleField = /^(func|type|memory|table|global|import|export|start|elem|data|rec|tag)$/;
+
 export async function runScript(text: string): Promise<Verdict[]> {
   const commands = splitScript(text).filter(isList);
+  // a script may be the fields of one module
+  if (moduleField.test(headOf(commands[0]))) return runScript(`(module ${text}\n)`);
   const script = new Script(text, await Literals.of(commands));
-  if (isField(headOf(commands[0])))
-    return [await script.verdict({ start: 0, end: text.length, items: ["module"] }, `(module ${text})`)];
   const verdicts: Verdict[] = [];
   for (const command of commands) verdicts.push(await script.verdict(command));
   return verdicts;
@@ -53,21 +55,21 @@ class Script {
     });
   }
 
-  async verdict(command: List, moduleText?: string): Promise<Verdict> {
+  async verdict(command: List): Promise<Verdict> {
     const head = headOf(command);
     const line = this.#text.slice(0, command.start).split("\n").length;
     const place = { line, command: head };
-    const outcome = await this.#run(head, command, moduleText);
+    const outcome = await this.#run(head, command);
     if ("aside" in outcome) return { ...place, aside: outcome.aside };
     const [plain, metered] = outcome.outcomes as [string, string];
     return { ...place, plain, metered, expected: this.#isExpected(head, command, plain) };
   }
 
-  async #run(head: string, command: List, moduleText?: string): Promise<Outcome> {
+  async #run(head: string, command: List): Promise<Outcome> {
     const first = command.items[1];
     switch (head) {
       case "module":
-        return this.#module(command, moduleText);
+        return this.#module(command);
       case "register":
         this.#registered.set(stringOf(first), this.#live(nameIn(command.items)));
         return { outcomes: ["registered", "registered"] };
@@ -93,14 +95,14 @@ class Script {
     }
   }
 
-  async #module(command: List, moduleText?: string): Promise<Outcome> {
+  async #module(command: List): Promise<Outcome> {
     const { items } = command;
     if (items[1] === "instance") {
       const [instance, definition] = items.slice(2) as string[];
       const built = (definition && this.#definitions.get(definition)) || this.#definition;
       return this.#start(built, instance);
     }
-    const built = await build(command, moduleText ?? this.#text);
+    const built = await build(command, this.#text);
     const name = nameIn(items.slice(1, 3));
     if (items[1] !== "definition") return this.#start(built, name);
     this.#definition = built;
