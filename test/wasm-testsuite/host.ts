@@ -9,6 +9,8 @@ import {
 
 /** Fuel of one slice: small, so that slices end wherever they can. */
 const slice = 1_000;
+/** Slices of one instance that no script needs: it runs for ever. */
+const enoughSlices = 500_000;
 
 /** The sizes that guests see of memories that metered instances own; other instances may grow these memories too. */
 const pagesOf = new WeakMap<WebAssembly.Memory, WebAssembly.Global<"i32">>();
@@ -24,8 +26,10 @@ export function instantiateMetered(
     entry.kind === "memory" ? [imports[entry.module]?.[entry.name] as WebAssembly.Memory] : [],
   );
   const memories = memoriesOf(read);
+  let slices = 0;
   const meter = {
     slice: () => {
+      if (++slices > enoughSlices) return SliceAnswer.trap;
       const fuel = exports[MeterExport.fuel] as WebAssembly.Global<"i32"> | undefined;
       if (fuel) fuel.value = slice;
       return SliceAnswer.go;
