@@ -30,8 +30,8 @@ export function instantiateMetered(
   const meter = {
     slice: () => {
       if (++slices > enoughSlices) return SliceAnswer.trap;
-      const fuel = exports[MeterExport.fuel] as WebAssembly.Global<"i32"> | undefined;
-      if (fuel) fuel.value = slice;
+      const fuel = exports[MeterExport.fuel] as WebAssembly.Global<"i32" | "i64"> | undefined;
+      if (fuel) fuel.value = typeof fuel.value === "bigint" ? BigInt(slice) : slice;
       return SliceAnswer.go;
     },
     yield: () => SliceAnswer.trap,
