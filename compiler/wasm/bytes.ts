@@ -1,6 +1,6 @@
 import { WasmError } from "./errors.ts";
 
-const utf8 = new TextDecoder("utf-8", { fatal: true });
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const encoder = new TextEncoder();
 
 /** A cursor over the binary format. Every read past the end is a {@link WasmError}. */
