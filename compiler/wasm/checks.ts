@@ -86,6 +86,8 @@ export class CheckPlan {
       cuts: new Set(),
     };
     if (!checks.entry) this.#cover(flow, cut, checks);
+    // the host charges for its calls, so each comes after a look at what is left
+    for (let at = 0; at < flow.count; at++) if (this.#callsHost(flow, at)) checks.before.add(at);
     this.#boundReturn(flow, checks.before, cut);
     const length = this.#bound(flow, checks.before, maxUnchecked);
     const long = length > maxUncheckedCall;
@@ -95,6 +97,11 @@ export class CheckPlan {
     }
     this.#length[index] = long ? Number.POSITIVE_INFINITY : length;
     return checks;
+  }
+
+  #callsHost(flow: Flow, at: number): boolean {
+    const op = flow.op[at];
+    return (op === Opcode.call || op === Opcode.returnCall) && flow.index[at]! < this.#imported;
   }
 
   /** Whether an instruction calls what may only be called after a check. */
