@@ -1,5 +1,6 @@
 import { cutCycles, cyclicComponents } from "./call-graph.ts";
 import { Cost, costOf } from "./costs.ts";
+import { portionFuel } from "./counted-loops.ts";
 import { type Flow, LoopKind } from "./flow.ts";
 import { follow } from "./follow.ts";
 import { Opcode } from "./instructions.ts";
@@ -35,6 +36,9 @@ const nominal = 256;
 
 /** What a tight loop owes at most before it asks: a trap in it leaves so much unpaid. */
 export const maxTally = 1024;
+
+/** What may be run in a loop before it asks, by its kind. */
+const owed: Record<number, number> = { [LoopKind.tight]: maxTally, [LoopKind.counted]: portionFuel };
 
 /** How often a loop is expected to turn: anything that tells inside from outside will do. */
 const expectedTurns = 8;
@@ -254,7 +258,7 @@ export class CheckPlan {
       case Opcode.returnCallIndirect:
         return { cost: Cost.call + nominal, checks: false };
       case Opcode.loop:
-        return { cost: flow.loop[at] === LoopKind.tight ? maxTally : 0, checks: false };
+        return { cost: owed[flow.loop[at]!] ?? 0, checks: false };
       default:
         return { cost: costOf(op), checks: false };
     }

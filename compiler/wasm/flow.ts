@@ -1,3 +1,4 @@
+import { type CountedLoop, countedLoop } from "./counted-loops.ts";
 import { WasmError } from "./errors.ts";
 import { InstructionReader, Opcode } from "./instructions.ts";
 import { checkLimit, type ModuleLimits } from "./limits.ts";
@@ -28,7 +29,7 @@ export class Flow {
   op = new Uint16Array(256);
   start = new Int32Array(257);
   index = new Int32Array(256);
-  /** The reader's second index; for `br` and `br_if` how many values they take along. */
+  /** The reader's second index; for a block without a type index its result type, 0x40 for none; for `br` and `br_if` how many values they take along. */
   index2 = new Int32Array(256);
   /** For `end` and `delegate`: the instruction that opened what they close, -1 for the function itself. */
   opener = new Int32Array(256);
@@ -42,6 +43,8 @@ export class Flow {
   loop = new Uint8Array(256);
   /** For `br_table` and `try_table`: their labels. */
   readonly labels = new Map<number, number[]>();
+  /** For loops of the kind `counted`. */
+  readonly counted = new Map<number, CountedLoop>();
   readonly #module: Module;
   readonly #limits: ModuleLimits;
 
@@ -67,7 +70,15 @@ export class Flow {
     this.loop = copy(this.loop, new Uint8Array(size));
   }
 
-  #close({ opener, exits, tight }: OpenLoop): void {
+  #close({ opener, exits, tight }: OpenLoop, end: number): void {
+    if (tight && exits === 0 && this.branches[opener] === 1 && this.index2[opener] === 0x40) {
+      const counted = countedLoop(this, opener, end);
+      if (counted) {
+        this.counted.set(opener, counted);
+        this.loop[opener] = LoopKind.counted;
+        return;
+      }
+    }
     if (this.branches[opener]! > maxTurns) this.loop[opener] = LoopKind.header;
     else if (this.loop[opener] === LoopKind.turns && tight && exits <= maxTightExits) {
       this.loop[opener] = LoopKind.tight;
@@ -86,6 +97,7 @@ export class Flow {
       throw new WasmError("malformed", message, reader.offset);
     };
     this.labels.clear();
+    this.counted.clear();
     const open: Construct[] = [{ opener: -1, op: -1, arity: types[body.type]?.results.length ?? 0 }];
     let at = 0;
     const loops: OpenLoop[] = [];
@@ -142,7 +154,7 @@ export class Flow {
           const closed = open.pop();
           if (closed === undefined) return fail("an end too many");
           this.opener[at] = closed.opener;
-          if (closed.op === Opcode.loop) this.#close(loops.pop()!);
+          if (closed.op === Opcode.loop) this.#close(loops.pop()!, at);
           break;
         }
         case Opcode.else:
@@ -206,6 +218,8 @@ export const LoopKind = {
   header: 1,
   /** Like `turns`, in an innermost loop without calls, which counts its turns in a local variable. */
   tight: 2,
+  /** For a portion of its turns at a time. */
+  counted: 3,
 } as const;
 
 /** Instructions that may leave a function for other code, or ask the host: none stands in a tight loop. */

@@ -3,6 +3,7 @@ import { bulkChunkBytes, bulkOperands, chunked } from "./bulk.ts";
 import { type Charges, constantSize, planCharges } from "./charges.ts";
 import { CheckPlan, type Checks, maxTally } from "./checks.ts";
 import { bulkBytesPerFuelLog2, Cost, chargeGrain, maxLeftToCallers } from "./costs.ts";
+import { countTurns, portionFuel, pushCondition, setLast } from "./counted-loops.ts";
 import { type BranchHints, branchHints, keptSections, readBranchHints } from "./custom-sections.ts";
 import { WasmError } from "./errors.ts";
 import { Flow, LoopKind } from "./flow.ts";
@@ -266,6 +267,24 @@ class Metering {
     code.i32(0).set(tally);
   }
 
+  /** Before a counted loop: pays for some turns, besides the first, which is paid. The loop that begins here makes them. */
+  #portion(code: Assembler, at: number, charges: Charges, turns: number, last: number): void {
+    const loop = this.#flow.counted.get(at)!;
+    const turn = charges.turns.get(at)!;
+    countTurns(code.loop(), loop, turns, Math.max(1, Math.floor(portionFuel / turn)));
+    setLast(code, loop, turns, last);
+    code.globalGet(this.#fuel).get(turns).i32(1).op(Opcode.i32Sub, Opcode.i64ExtendI32U).i64(BigInt(turn));
+    code.op(Opcode.i64Mul, Opcode.i64Sub).globalSet(this.#fuel);
+  }
+
+  /** Behind a counted loop: pays for a turn, asks the host and begins again, unless it has come to its end. */
+  #nextPortion(code: Assembler, at: number, charges: Charges, hints: BranchHints): void {
+    pushCondition(code, this.#flow.counted.get(at)!);
+    this.#unlikelyIf(code, hints);
+    this.#check(code, charges.turns.get(at)!, hints);
+    code.branch(1).end().end();
+  }
+
   #unlikelyIf(code: Assembler, hints: BranchHints): void {
     hints.set(code.length, 0);
     code.if();
@@ -282,7 +301,9 @@ class Metering {
     const firstScratch = locals + this.#module.types[body.type]!.params.length;
     const scratch: ValueType[] = [];
     const scratchLocal = (type: ValueType): number => {
-      const known = scratch.findIndex((other, i) => other === type && firstScratch + i !== tally);
+      const known = scratch.findIndex(
+        (other, i) => other === type && ![tally, turns, last].includes(firstScratch + i),
+      );
       return firstScratch + (known >= 0 ? known : scratch.push(type) - 1);
     };
     let tally = -1;
@@ -292,6 +313,8 @@ class Metering {
     };
     /** The tight loop that is open. */
     let tight = -1;
+    /** For counted loops: the turns of a portion, and the counter's value after them. */
+    let [turns, last] = [-1, -1];
     let copied = 0;
     const copyTo = (position: number): void => {
       if (position > copied) out.raw(body.code.subarray(copied, position));
@@ -313,7 +336,7 @@ class Metering {
         this.#settle(out, hints);
       }
       const hint = ownHints?.get(oldLocals + start);
-      if (hint !== undefined) {
+      if (hint !== undefined && !(op === Opcode.brIf && flow.counted.has(flow.target[at]!))) {
         copyTo(start);
         hints.set(out.length, hint);
       }
@@ -328,6 +351,11 @@ class Metering {
           break;
         }
         case Opcode.end:
+          if (fuel && flow.counted.has(flow.opener[at]!)) {
+            copyTo(end);
+            this.#nextPortion(out, flow.opener[at]!, charges!, hints);
+            break;
+          }
           if (tight < 0 || flow.opener[at] !== tight) break;
           copyTo(end);
           this.#payTally(out, tallyLocal());
@@ -340,6 +368,13 @@ class Metering {
           break;
         case Opcode.loop:
           if (!fuel) break;
+          if (flow.loop[at] === LoopKind.counted) {
+            copyTo(start);
+            [turns, last] = [turns, last].map((local) =>
+              local < 0 ? firstScratch + scratch.push(i32) - 1 : local,
+            ) as [number, number];
+            this.#portion(out, at, charges!, turns, last);
+          }
           if (flow.loop[at] === LoopKind.tight && charges!.turns.get(at)! <= maxTallied) tight = at;
           if (flow.loop[at] === LoopKind.header) {
             copyTo(end);
@@ -350,14 +385,23 @@ class Metering {
         case Opcode.brIf: {
           if (!fuel) break;
           const target = flow.target[at]!;
-          const turns =
+          const counted = flow.counted.get(target);
+          if (counted) {
+            // the counter's new value is on the stack
+            copyTo(flow.start[counted.conditionAt]!);
+            out.get(last);
+            out.op(Opcode.i32Ne).branchIf(0);
+            copied = end;
+            break;
+          }
+          const back =
             target >= 0 && flow.op[target] === Opcode.loop && flow.loop[target] !== LoopKind.header;
           const leaves = tight >= 0 && target < tight;
-          if (!turns && !leaves) break;
+          if (!back && !leaves) break;
           copyTo(start);
           if (op === Opcode.brIf) out.if();
           if (leaves) this.#payTally(out, tallyLocal());
-          if (turns) {
+          if (back) {
             const turn = charges!.turns.get(target)!;
             if (target === tight) this.#tally(out, tallyLocal(), turn, hints);
             else this.#check(out, turn, hints);
