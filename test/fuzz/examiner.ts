@@ -1,0 +1,37 @@
+import { Worker } from "node:worker_threads";
+import type { Finding } from "./examine.ts";
+
+const timeLimit = 30_000;
+/** Metered frames are larger: there has to be room for all turns that a module allows itself. */
+const stackSizeMb = 64;
+
+/** Examines seeds in a thread with a large stack, which is given up when a module does not end. */
+export class Examiner {
+  #worker: Worker | undefined;
+
+  async examine(seed: number): Promise<Finding> {
+    this.#worker ??= new Worker(new URL("./worker.ts", import.meta.url), { resourceLimits: { stackSizeMb } });
+    const worker = this.#worker;
+    const { promise, resolve } = Promise.withResolvers<Finding>();
+    const timer = setTimeout(() => resolve({ seed, error: `not done in ${timeLimit} ms` }), timeLimit);
+    const failed = (error: unknown): void => resolve({ seed, error: String(error) });
+    worker.once("message", resolve).once("error", failed);
+    worker.postMessage(seed);
+    const finding = await promise;
+    clearTimeout(timer);
+    worker.off("message", resolve).off("error", failed);
+    if (finding.error !== undefined) {
+      this.#worker = undefined;
+      await worker.terminate();
+    }
+    return finding;
+  }
+
+  async close(): Promise<void> {
+    const worker = this.#worker;
+    if (!worker) return;
+    const gone = new Promise<void>((resolve) => worker.once("exit", () => resolve()));
+    worker.postMessage(undefined);
+    await gone;
+  }
+}

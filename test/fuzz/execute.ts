@@ -1,0 +1,266 @@
+import { createHash } from "node:crypto";
+import {
+  externref,
+  f32,
+  f64,
+  funcref,
+  GrowAnswer,
+  i32,
+  i64,
+  MeterExport,
+  memoriesOf,
+  meterModule,
+  readModule,
+  SliceAnswer,
+  type ValueType,
+} from "../../compiler/wasm/index.ts";
+import { randomNumbers } from "./generate.ts";
+import { addedPrefix } from "./prepare.ts";
+import { costExport } from "./reference.ts";
+
+/** What one call of an export came to. */
+export interface Call {
+  name: string;
+  /** Its results, or what it threw. */
+  result: string;
+  /** Fuel, or cost, of this call alone. */
+  units: number;
+  /** Traps and exceptions that ended guest code in this call, those included that the host caught. */
+  ends: number;
+  /** The stack or the memory gave out, which depends on more than the code: nothing from here on can be compared. */
+  exhausted: boolean;
+  /** Calls of imports. */
+  log: string[];
+}
+
+export interface Execution {
+  calls: Call[];
+  /** Memories, tables and globals at the end. */
+  state: Record<string, string>;
+}
+
+const logged = 2_000;
+
+/** A value in a form that is the same for all bit patterns of NaN, and for all functions. */
+function describe(value: unknown): string {
+  if (typeof value === "number") return Object.is(value, -0) ? "-0" : String(value);
+  if (typeof value === "bigint") return `${value}n`;
+  if (Array.isArray(value)) return `[${value.map(describe).join(", ")}]`;
+  if (value instanceof WebAssembly.Exception) return "exception";
+  if (value instanceof Error) return `${value.name}: ${value.message}`;
+  return typeof value === "string" ? value : value === null ? "null" : typeof value;
+}
+
+/** Calls all exported functions in turn, as a host of metered code would where the module is metered. */
+export function execute(bytes: Uint8Array<ArrayBuffer>, seed: number, slice: number): Execution {
+  const next = randomNumbers(seed);
+  const parsed = readModule(bytes);
+  const functionTypes = [
+    ...parsed.imports.flatMap((entry) => (entry.kind === "function" ? [entry.type] : [])),
+    ...parsed.functions.map(({ type }) => type),
+  ].map((type) => parsed.types[type]!);
+  const memoryTypes = memoriesOf(parsed);
+
+  let call: Call = { name: "", result: "", units: 0, ends: 0, exhausted: false, log: [] };
+  const log = (entry: string): void => {
+    if (call.log.length < logged) call.log.push(entry);
+  };
+  const ended = (error: unknown): string => {
+    call.ends++;
+    if (error instanceof RangeError) call.exhausted = true;
+    return describe(error);
+  };
+
+  let exports: Record<string, unknown> = {};
+  let granted = 0;
+  const fuel = () => exports[MeterExport.fuel] as WebAssembly.Global<"i32"> | undefined;
+  const cost = () => exports[costExport] as WebAssembly.Global<"i64"> | undefined;
+  const units = (): number => {
+    const counted = cost();
+    if (counted) return Number(counted.value);
+    const left = fuel();
+    return left ? granted - left.value : 0;
+  };
+  const refill = (): void => {
+    const left = fuel();
+    if (!left) return;
+    granted += slice - left.value;
+    left.value = slice;
+  };
+  const meter = {
+    slice: () => {
+      refill();
+      return SliceAnswer.go;
+    },
+    yield: () => SliceAnswer.trap,
+    grow: (delta: number, index: number) => {
+      const memory = exports[`${MeterExport.memory}${index}`] as WebAssembly.Memory;
+      const pages = exports[`${MeterExport.pages}${index}`] as WebAssembly.Global<"i32">;
+      const grow = memory.grow as unknown as (delta: number | bigint) => number | bigint;
+      try {
+        const before = Number(grow.call(memory, memoryTypes[index]?.index64 ? BigInt(delta) : delta));
+        pages.value = before + delta;
+        return before;
+      } catch {
+        return GrowAnswer.refuse;
+      }
+    },
+    growTable: () => 0,
+  };
+
+  const wasmTag = new WebAssembly.Tag({ parameters: ["i32"] });
+  const listed = (): unknown[] =>
+    parsed.exports.filter(({ name }) => !name.startsWith(addedPrefix)).map(({ name }) => exports[name]);
+  const argument = (type: ValueType, number: () => number): unknown => {
+    const n = number();
+    const small = n % 3 === 0 ? n | 0 : (n >>> 8) % 100;
+    switch (type) {
+      case i32:
+      case f32:
+      case f64:
+        return small;
+      case i64:
+        return BigInt(small);
+      case externref:
+        return "a reference";
+      case funcref:
+        return null;
+      default:
+        return undefined;
+    }
+  };
+  const types = new Map<unknown, number>();
+  const callAny = (target: unknown): unknown => {
+    if (typeof target !== "function") throw new TypeError("not a function");
+    const index = types.get(target);
+    const params = index === undefined ? [] : functionTypes[index]!.params;
+    return (target as (...args: unknown[]) => unknown)(...params.map((type) => argument(type, () => 1)));
+  };
+  const catching = (target: unknown): number => {
+    try {
+      callAny(target);
+      return 0;
+    } catch (error) {
+      log(ended(error));
+      if (call.exhausted) throw error;
+      return 1;
+    }
+  };
+  const special: Record<string, (...args: never[]) => unknown> = {
+    throw: (which: number) => {
+      throw which === 0 ? "thrown by the host" : new WebAssembly.Exception(wasmTag, [which]);
+    },
+    "call-export": (index: number) => void callAny(listed()[index >>> 0]),
+    "call-export-catch": (index: number) => catching(listed()[index >>> 0]),
+    "call-ref": (target: unknown) => void callAny(target),
+    "call-ref-catch": (target: unknown) => catching(target),
+    "table-get": (index: number) => (exports.table as WebAssembly.Table).get(index >>> 0),
+    "table-set": (index: number, value: unknown) =>
+      (exports.table as WebAssembly.Table).set(index >>> 0, value),
+  };
+  const importValue = (entry: (typeof parsed.imports)[number]): unknown => {
+    if (entry.kind === "function") {
+      const [result] = parsed.types[entry.type]!.results;
+      const known = special[entry.name] as ((...args: unknown[]) => unknown) | undefined;
+      return (...args: unknown[]) => {
+        log(`${entry.name} ${describe(args)}`);
+        return known
+          ? known(...args)
+          : result === undefined
+            ? undefined
+            : argument(result, () => args.length);
+      };
+    }
+    if (entry.kind === "tag") {
+      const { JSTag } = WebAssembly as unknown as { JSTag?: WebAssembly.Tag };
+      if (entry.name === "jstag" && JSTag) return JSTag;
+      return wasmTag;
+    }
+    if (entry.kind === "global") {
+      return new WebAssembly.Global(
+        { value: valueTypeNames[entry.global.type] ?? "externref", mutable: entry.global.mutable },
+        argument(entry.global.type, () => 2) as never,
+      );
+    }
+    throw new Error(`an import of a kind that is not expected: ${entry.kind}`);
+  };
+  const imports: Record<string, Record<string, unknown>> = {};
+  for (const entry of parsed.imports) {
+    if (entry.module === meterModule) continue;
+    imports[entry.module] ??= {};
+    imports[entry.module]![entry.name] = importValue(entry);
+  }
+
+  const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), {
+    ...imports,
+    [meterModule]: meter,
+  } as WebAssembly.Imports);
+  exports = instance.exports;
+  for (const { name, kind, index } of parsed.exports) {
+    if (kind === "function") types.set(exports[name], index);
+  }
+  refill();
+
+  const calls: Call[] = [];
+  for (const { name, kind, index } of parsed.exports) {
+    if (kind !== "function" || name.startsWith("thimble:")) continue;
+    call = { name, result: "", units: 0, ends: 0, exhausted: false, log: [] };
+    calls.push(call);
+    const before = units();
+    const args = functionTypes[index]!.params.map((type) => argument(type, next));
+    try {
+      call.result = describe((exports[name] as (...args: unknown[]) => unknown)(...args));
+    } catch (error) {
+      call.result = `threw ${ended(error)}`;
+    }
+    call.units = units() - before;
+    if (call.exhausted) break;
+  }
+  return { calls, state: stateOf(exports, parsed.exports) };
+}
+
+const valueTypeNames: Record<ValueType, WebAssembly.ValueType> = {
+  [i32]: "i32",
+  [i64]: "i64",
+  [f32]: "f32",
+  [f64]: "f64",
+  [externref]: "externref",
+  [funcref]: "anyfunc",
+};
+
+function stateOf(
+  exports: Record<string, unknown>,
+  list: readonly { name: string; kind: string }[],
+): Record<string, string> {
+  const state: Record<string, string> = {};
+  for (const { name } of list) {
+    if (name.startsWith("thimble:") || name === costExport) continue;
+    const value = exports[name];
+    if (value instanceof WebAssembly.Memory) {
+      const bytes = new Uint8Array(value.buffer);
+      state[name] = `${bytes.length} ${createHash("sha1").update(bytes).digest("hex")}`;
+    } else if (value instanceof WebAssembly.Table) {
+      state[name] = describeTable(value);
+    } else if (value instanceof WebAssembly.Global) {
+      try {
+        state[name] = describe(value.value);
+      } catch {
+        state[name] = "can't be read";
+      }
+    }
+  }
+  return state;
+}
+
+/** A table with 64 bit indices takes them as bigint. */
+function describeTable(table: WebAssembly.Table): string {
+  const length = Number(table.length);
+  const wide = typeof (table.length as unknown) === "bigint";
+  const entries: string[] = [];
+  try {
+    for (let i = 0; i < length; i++) entries.push(describe(table.get((wide ? BigInt(i) : i) as number)));
+  } catch {
+    return `${length} entries that can't be read`;
+  }
+  return `${length} ${createHash("sha1").update(entries.join()).digest("hex")}`;
+}

@@ -1,0 +1,134 @@
+import { constants, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { compileFunction } from "node:vm";
+
+/** Like mulberry32: the same numbers for the same seed, everywhere. */
+export function randomNumbers(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return (mixed ^ (mixed >>> 14)) >>> 0;
+  };
+}
+
+/** What the modules may use, besides the MVP. */
+const features = [
+  "mutable-globals",
+  "sign-ext",
+  "nontrapping-float-to-int",
+  "multivalue",
+  "bulk-memory",
+  "bulk-memory-opt",
+  "reference-types",
+  "simd",
+  "tail-call",
+  "exception-handling",
+  "multimemory",
+  "memory64",
+  "extended-const",
+];
+
+const smallest = 200;
+const largest = 6_000;
+
+type Emscripten = (
+  Module: object,
+  require: NodeJS.Require,
+  process: object,
+  WebAssembly: object,
+  ...commonJs: unknown[]
+) => void;
+
+/**
+ * Makes modules from seeds with Binaryen's `wasm-opt --translate-to-fuzz`. The tool is a WebAssembly module in a script that is
+ * meant to run once; here its code is compiled once, and each module takes a fresh instance of it.
+ */
+export class Generator {
+  readonly #directory = mkdtempSync(join(tmpdir(), "wasm-fuzz-"));
+  readonly #require = createRequire(import.meta.url);
+  readonly #script: Emscripten;
+  #tool: Promise<WebAssembly.Module> | undefined;
+
+  constructor() {
+    const file = join(this.#require.resolve("binaryen"), "../bin/wasm-opt");
+    const text = readFileSync(file, "utf8").replace(/^#!.*/, "");
+    this.#script = compileFunction(text, [
+      "Module",
+      "require",
+      "process",
+      "WebAssembly",
+      "__dirname",
+      "__filename",
+      "module",
+    ]) as Emscripten;
+  }
+
+  async generate(seed: number): Promise<Uint8Array<ArrayBuffer>> {
+    const next = randomNumbers(seed);
+    const input = new Uint8Array(smallest + (next() % (largest - smallest)));
+    for (let i = 0; i < input.length; i++) input[i] = next();
+    const from = join(this.#directory, "input");
+    const to = join(this.#directory, "output.wasm");
+    writeFileSync(from, input);
+    const args = [
+      ...["--quiet", "--translate-to-fuzz", from, "-o", to],
+      ...features.map((name) => `--enable-${name}`),
+      ...(next() % 4 === 0 ? ["--disable-memory64"] : []),
+      // some go through optimizations, for code as compilers leave it
+      ...(next() % 4 === 0 ? ["-O1"] : []),
+    ];
+    await this.#run(args);
+    let bytes = new Uint8Array(readFileSync(to));
+    if (!WebAssembly.validate(bytes)) {
+      // most often old and new exception handling in one module, which no engine takes
+      await this.#run([...args, "--emit-exnref"]);
+      bytes = new Uint8Array(readFileSync(to));
+    }
+    return bytes;
+  }
+
+  close(): void {
+    rmSync(this.#directory, { recursive: true });
+  }
+
+  #run(args: string[]): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    // not the real one, whose exit status it sets
+    const { argv, versions, platform, stdin, stdout, stderr } = process;
+    const asProcess = {
+      ...{ argv, versions, platform, stdin, stdout, stderr, exitCode: 0 },
+      binding: () => ({ fs: constants }),
+      cwd: () => this.#directory,
+    };
+    const options = {
+      arguments: [...args],
+      stdout: () => {},
+      stderr: () => {},
+      postRun: () => (asProcess.exitCode === 0 ? resolve() : reject(new Error("wasm-opt failed"))),
+      onAbort: (what: unknown) => reject(new Error(`wasm-opt: ${what}`)),
+      ...(this.#tool ? { instantiateWasm: this.#instantiate } : {}),
+    };
+    this.#script(options, this.#require, asProcess, this.#webAssembly, this.#directory, "", undefined);
+    return promise;
+  }
+
+  readonly #instantiate = async (
+    imports: WebAssembly.Imports,
+    done: (instance: WebAssembly.Instance) => void,
+  ): Promise<void> => done(await WebAssembly.instantiate(await this.#tool!, imports));
+
+  readonly #webAssembly = {
+    ...Object.fromEntries(
+      Object.getOwnPropertyNames(WebAssembly).map((name) => [name, Reflect.get(WebAssembly, name)]),
+    ),
+    instantiate: async (binary: BufferSource, imports: WebAssembly.Imports) => {
+      this.#tool ??= WebAssembly.compile(binary);
+      return { instance: await WebAssembly.instantiate(await this.#tool, imports) };
+    },
+  };
+}
