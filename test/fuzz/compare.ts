@@ -23,10 +23,14 @@ export interface Comparison {
   cost: number;
 }
 
-/** Runs a module as it is and metered in every way; says where the two differ, and where too little is charged. */
+/**
+ * Runs a module as it is and metered in every way; says where the two differ, and where too little is charged.
+ *
+ * @param ends Told when the module as it is has come to its end, as not all do.
+ */
 export function compare(
   generated: Uint8Array<ArrayBuffer>,
-  { seed, turns }: { seed: number; turns: number },
+  { seed, turns, ends }: { seed: number; turns: number; ends?: () => void },
 ): Comparison {
   const comparison: Comparison = {
     ...{ differences: [], refused: false },
@@ -64,6 +68,7 @@ export function compare(
   }
 
   const plain = execute(bytes, seed, slices[0]);
+  ends?.();
   const exact = execute(countExactly(bytes), seed, slices[0]);
   const runs = {
     reference: exact,

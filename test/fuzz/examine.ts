@@ -5,8 +5,10 @@ import { type Generator, randomNumbers } from "./generate.ts";
 export interface Finding {
   seed: number;
   comparison?: Comparison;
-  /** The comparison itself failed, or took too long. */
+  /** The comparison itself failed, or took too long where the module as it is does not. */
   error?: string;
+  /** The module does not end by itself. */
+  endless?: true;
 }
 
 const turnLimits = [20, 200, 2_000, 20_000];
@@ -16,11 +18,11 @@ export function turnsOf(seed: number): number {
   return turnLimits[randomNumbers(~seed)() % turnLimits.length]!;
 }
 
-export async function examine(generator: Generator, seed: number): Promise<Finding> {
+export async function examine(generator: Generator, seed: number, ends?: () => void): Promise<Finding> {
   try {
     const bytes = await generator.generate(seed);
     if (!WebAssembly.validate(bytes)) return { seed };
-    return { seed, comparison: compare(bytes, { seed, turns: turnsOf(seed) }) };
+    return { seed, comparison: compare(bytes, { seed, turns: turnsOf(seed), ...(ends ? { ends } : {}) }) };
   } catch (error) {
     return { seed, error: error instanceof Error ? (error.stack ?? error.message) : String(error) };
   }

@@ -1,9 +1,9 @@
 import { Worker } from "node:worker_threads";
 import type { Finding } from "./examine.ts";
 
-const timeLimit = 30_000;
+const timeLimit = 10_000;
 /** Metered frames are larger: there has to be room for all turns that a module allows itself. */
-const stackSizeMb = 64;
+const stackSizeMb = 32;
 
 /** Examines seeds in a thread with a large stack, which is given up when a module does not end. */
 export class Examiner {
@@ -13,14 +13,22 @@ export class Examiner {
     this.#worker ??= new Worker(new URL("./worker.ts", import.meta.url), { resourceLimits: { stackSizeMb } });
     const worker = this.#worker;
     const { promise, resolve } = Promise.withResolvers<Finding>();
-    const timer = setTimeout(() => resolve({ seed, error: `not done in ${timeLimit} ms` }), timeLimit);
+    let ends = false;
+    const timer = setTimeout(
+      () => resolve(ends ? { seed, error: `not done in ${timeLimit} ms` } : { seed, endless: true }),
+      timeLimit,
+    );
+    const told = (message: Finding | "ends"): void => {
+      if (message === "ends") ends = true;
+      else resolve(message);
+    };
     const failed = (error: unknown): void => resolve({ seed, error: String(error) });
-    worker.once("message", resolve).once("error", failed);
+    worker.on("message", told).once("error", failed);
     worker.postMessage(seed);
     const finding = await promise;
     clearTimeout(timer);
-    worker.off("message", resolve).off("error", failed);
-    if (finding.error !== undefined) {
+    worker.off("message", told).off("error", failed);
+    if (finding.error !== undefined || finding.endless) {
       this.#worker = undefined;
       await worker.terminate();
     }

@@ -39,7 +39,13 @@ export interface Execution {
   state: Record<string, string>;
 }
 
+/** Exports that the module had when it was generated are those that its own code may call. */
+const isAdded = (name: string): boolean => name.startsWith(addedPrefix) || name.startsWith("thimble:");
+
 const logged = 2_000;
+/** Calls of the guest by imports of the guest. */
+const deepest = 20;
+const mostNested = 500;
 
 /** A value in a form that is the same for all bit patterns of NaN, and for all functions. */
 function describe(value: unknown): string {
@@ -68,6 +74,9 @@ export function execute(bytes: Uint8Array<ArrayBuffer>, seed: number, slice: num
   const ended = (error: unknown): string => {
     call.ends++;
     if (error instanceof RangeError) call.exhausted = true;
+    if (error instanceof WebAssembly.RuntimeError && /allocat|out of memory/i.test(error.message)) {
+      call.exhausted = true;
+    }
     return describe(error);
   };
 
@@ -110,7 +119,7 @@ export function execute(bytes: Uint8Array<ArrayBuffer>, seed: number, slice: num
 
   const wasmTag = new WebAssembly.Tag({ parameters: ["i32"] });
   const listed = (): unknown[] =>
-    parsed.exports.filter(({ name }) => !name.startsWith(addedPrefix)).map(({ name }) => exports[name]);
+    parsed.exports.filter(({ name }) => !isAdded(name)).map(({ name }) => exports[name]);
   const argument = (type: ValueType, number: () => number): unknown => {
     const n = number();
     const small = n % 3 === 0 ? n | 0 : (n >>> 8) % 100;
@@ -130,11 +139,22 @@ export function execute(bytes: Uint8Array<ArrayBuffer>, seed: number, slice: num
     }
   };
   const types = new Map<unknown, number>();
-  const callAny = (target: unknown): unknown => {
+  let depth = 0;
+  let nested = 0;
+  const callAny = (target: unknown): void => {
     if (typeof target !== "function") throw new TypeError("not a function");
+    // traps reset the module's own limit, and they are caught here
+    if (depth === deepest || nested === mostNested)
+      throw new Error("too many calls of the guest by the guest");
+    nested++;
     const index = types.get(target);
     const params = index === undefined ? [] : functionTypes[index]!.params;
-    return (target as (...args: unknown[]) => unknown)(...params.map((type) => argument(type, () => 1)));
+    depth++;
+    try {
+      (target as (...args: unknown[]) => unknown)(...params.map((type) => argument(type, () => 1)));
+    } finally {
+      depth--;
+    }
   };
   const catching = (target: unknown): number => {
     try {
@@ -142,7 +162,7 @@ export function execute(bytes: Uint8Array<ArrayBuffer>, seed: number, slice: num
       return 0;
     } catch (error) {
       log(ended(error));
-      if (call.exhausted) throw error;
+      if (call.exhausted || nested >= mostNested) throw error;
       return 1;
     }
   };
@@ -150,13 +170,12 @@ export function execute(bytes: Uint8Array<ArrayBuffer>, seed: number, slice: num
     throw: (which: number) => {
       throw which === 0 ? "thrown by the host" : new WebAssembly.Exception(wasmTag, [which]);
     },
-    "call-export": (index: number) => void callAny(listed()[index >>> 0]),
+    "call-export": (index: number) => callAny(listed()[index >>> 0]),
     "call-export-catch": (index: number) => catching(listed()[index >>> 0]),
-    "call-ref": (target: unknown) => void callAny(target),
+    "call-ref": (target: unknown) => callAny(target),
     "call-ref-catch": (target: unknown) => catching(target),
-    "table-get": (index: number) => (exports.table as WebAssembly.Table).get(index >>> 0),
-    "table-set": (index: number, value: unknown) =>
-      (exports.table as WebAssembly.Table).set(index >>> 0, value),
+    "table-get": (index: number) => tableOf(exports.table).get(index),
+    "table-set": (index: number, value: unknown) => tableOf(exports.table).set(index, value),
   };
   const importValue = (entry: (typeof parsed.imports)[number]): unknown => {
     if (entry.kind === "function") {
@@ -206,6 +225,7 @@ export function execute(bytes: Uint8Array<ArrayBuffer>, seed: number, slice: num
     if (kind !== "function" || name.startsWith("thimble:")) continue;
     call = { name, result: "", units: 0, ends: 0, exhausted: false, log: [] };
     calls.push(call);
+    nested = 0;
     const before = units();
     const args = functionTypes[index]!.params.map((type) => argument(type, next));
     try {
@@ -252,15 +272,30 @@ function stateOf(
   return state;
 }
 
-/** A table with 64 bit indices takes them as bigint. */
-function describeTable(table: WebAssembly.Table): string {
+/** A table's entries; one with 64 bit indices takes them as bigint. */
+function tableOf(value: unknown) {
+  const table = value as WebAssembly.Table;
   const length = Number(table.length);
   const wide = typeof (table.length as unknown) === "bigint";
-  const entries: string[] = [];
+  const at = (index: number): number => {
+    const place = index >>> 0;
+    // not a RangeError, which stands for the end of the stack
+    if (place >= length) throw new Error("outside of the table");
+    return (wide ? BigInt(place) : place) as number;
+  };
+  return {
+    length,
+    get: (index: number): unknown => table.get(at(index)),
+    set: (index: number, entry: unknown): void => table.set(at(index), entry),
+  };
+}
+
+function describeTable(table: WebAssembly.Table): string {
+  const { length, get } = tableOf(table);
   try {
-    for (let i = 0; i < length; i++) entries.push(describe(table.get((wide ? BigInt(i) : i) as number)));
+    const entries = Array.from({ length }, (_, i) => describe(get(i)));
+    return `${length} ${createHash("sha1").update(entries.join()).digest("hex")}`;
   } catch {
     return `${length} entries that can't be read`;
   }
-  return `${length} ${createHash("sha1").update(entries.join()).digest("hex")}`;
 }

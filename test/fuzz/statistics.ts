@@ -11,10 +11,12 @@ export class Statistics {
   trapped = 0;
   inconclusive = 0;
   refused = 0;
+  endless = 0;
   readonly #ratios: { seed: number; ratio: number }[] = [];
 
-  add({ seed, comparison }: Finding): void {
+  add({ seed, comparison, endless }: Finding): void {
     this.seeds++;
+    if (endless) this.endless++;
     if (!comparison) return;
     if (comparison.refused) this.refused++;
     else this.compared++;
@@ -34,7 +36,7 @@ export class Statistics {
         ? `fuel per cost: median ${middle.ratio.toFixed(3)}, most ${most.ratio.toFixed(2)} (seed ${most.seed})`
         : "";
     return (
-      `${this.seeds} seeds, ${this.compared} compared, ${this.refused} refused; ` +
+      `${this.seeds} seeds, ${this.compared} compared, ${this.refused} refused, ${this.endless} endless; ` +
       `${this.calls} calls, ${this.trapped} trapped, ${this.inconclusive} inconclusive; ${ratio}`
     );
   }

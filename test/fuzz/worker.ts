@@ -6,5 +6,5 @@ const generator = new Generator();
 process.on("exit", () => generator.close());
 parentPort!.on("message", async (seed: number | undefined) => {
   if (seed === undefined) process.exit();
-  parentPort!.postMessage(await examine(generator, seed));
+  parentPort!.postMessage(await examine(generator, seed, () => parentPort!.postMessage("ends")));
 });
