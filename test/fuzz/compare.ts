@@ -3,8 +3,6 @@ import { type Call, type Execution, execute } from "./execute.ts";
 import { prepare } from "./prepare.ts";
 import { countExactly } from "./reference.ts";
 
-/** What a call by the host itself may run without paying: the callee's first stretch. */
-const freeEntry = 256;
 /** What a loop that counts its turns may owe when it traps. */
 const owedAtTrap = 4096 + 256;
 
@@ -95,7 +93,7 @@ export function compare(
       if (units !== call.units) differences.push(`${call.name}: fuel is ${call.units} or ${units}`);
     }
     const cost = exact.calls[i]!.units;
-    const free = freeEntry + call.ends * owedAtTrap;
+    const free = call.ends * owedAtTrap;
     if (call.units < cost - free) {
       differences.push(`${call.name}: fuel is ${call.units}, cost is ${cost}, traps ${call.ends}`);
     }

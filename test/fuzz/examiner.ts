@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import type { Finding } from "./examine.ts";
 
@@ -7,10 +10,14 @@ const stackSizeMb = 32;
 
 /** Examines seeds in a thread with a large stack, which is given up when a module does not end. */
 export class Examiner {
+  readonly #directory = mkdtempSync(join(tmpdir(), "wasm-fuzz-"));
   #worker: Worker | undefined;
 
   async examine(seed: number): Promise<Finding> {
-    this.#worker ??= new Worker(new URL("./worker.ts", import.meta.url), { resourceLimits: { stackSizeMb } });
+    this.#worker ??= new Worker(new URL("./worker.ts", import.meta.url), {
+      workerData: this.#directory,
+      resourceLimits: { stackSizeMb },
+    });
     const worker = this.#worker;
     const { promise, resolve } = Promise.withResolvers<Finding>();
     let ends = false;
@@ -36,10 +43,7 @@ export class Examiner {
   }
 
   async close(): Promise<void> {
-    const worker = this.#worker;
-    if (!worker) return;
-    const gone = new Promise<void>((resolve) => worker.once("exit", () => resolve()));
-    worker.postMessage(undefined);
-    await gone;
+    await this.#worker?.terminate();
+    rmSync(this.#directory, { recursive: true });
   }
 }

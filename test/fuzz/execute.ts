@@ -222,7 +222,7 @@ export function execute(bytes: Uint8Array<ArrayBuffer>, seed: number, slice: num
 
   const calls: Call[] = [];
   for (const { name, kind, index } of parsed.exports) {
-    if (kind !== "function" || name.startsWith("thimble:")) continue;
+    if (kind !== "function" || !name.startsWith(addedPrefix)) continue;
     call = { name, result: "", units: 0, ends: 0, exhausted: false, log: [] };
     calls.push(call);
     nested = 0;

@@ -49,12 +49,14 @@ type Emscripten = (
  * meant to run once; here its code is compiled once, and each module takes a fresh instance of it.
  */
 export class Generator {
-  readonly #directory = mkdtempSync(join(tmpdir(), "wasm-fuzz-"));
+  readonly #directory: string;
   readonly #require = createRequire(import.meta.url);
   readonly #script: Emscripten;
   #tool: Promise<WebAssembly.Module> | undefined;
 
-  constructor() {
+  /** @param directory Where its files are, until it is closed. */
+  constructor(directory = mkdtempSync(join(tmpdir(), "wasm-fuzz-"))) {
+    this.#directory = directory;
     const file = join(this.#require.resolve("binaryen"), "../bin/wasm-opt");
     const text = readFileSync(file, "utf8").replace(/^#!.*/, "");
     this.#script = compileFunction(text, [

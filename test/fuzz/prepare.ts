@@ -2,9 +2,12 @@ import {
   Assembler,
   exnref,
   i32,
+  importCount,
   type Module,
   Opcode,
   readModule,
+  typeIndex,
+  type ValueType,
   v128,
   writeModule,
 } from "../../compiler/wasm/index.ts";
@@ -54,24 +57,62 @@ function dropOpaqueCalls(module: Module): void {
 
 function exportState(module: Module): void {
   const own = (kind: Module["exports"][number]["kind"], list: readonly unknown[]): void => {
-    const first = module.imports.filter((entry) => entry.kind === kind).length;
+    const first = importCount(module, kind);
     list.forEach((_, i) => {
       module.exports.push({ name: `${addedPrefix}${kind}:${i}`, kind, index: first + i });
     });
   };
-  own("function", module.functions);
   own("memory", module.memories);
   own("table", module.tables);
   own("global", module.globals);
-  if (module.start === undefined) return;
-  // a start function runs before a host has the exports that it meters with
-  module.exports.unshift({ name: `${addedPrefix}start`, kind: "function", index: module.start });
+  addCallers(module);
+  // a start function runs before a host has the exports that it meters with; as a function it is called like all others
   delete module.start;
+}
+
+/** What a caller costs: enough for it to pay for itself and for what it calls, which a host's own call does not. */
+const callerCost = 300;
+
+const zeros: Record<ValueType, (code: Assembler) => unknown> = {
+  [v128]: (code) => code.raw([0xfd, 0x0c, ...new Uint8Array(16)]),
+  [exnref]: (code) => code.raw([0xd0, exnref]),
+};
+
+/** Exports a caller of each function, which spares JavaScript the values that it can't have. */
+function addCallers(module: Module): void {
+  const first = importCount(module, "function");
+  for (const [i, { type }] of [...module.functions].entries()) {
+    const { params, results } = module.types[type]!;
+    const passed = params.filter((param) => !zeros[param]);
+    const code = new Assembler();
+    for (let cost = 0; cost < callerCost; cost++) code.i32(0).op(Opcode.drop);
+    let local = 0;
+    for (const param of params) {
+      if (zeros[param]) zeros[param](code);
+      else code.get(local++);
+    }
+    code.call(first + i);
+    for (let result = results.length - 1; result >= 0; result--) code.set(passed.length + result);
+    results.forEach((result, at) => {
+      if (!zeros[result]) code.get(passed.length + at);
+    });
+    module.functions.push({
+      type: typeIndex(module, { params: passed, results: results.filter((result) => !zeros[result]) }),
+      locals: results.map((result): [number, ValueType] => [1, result]),
+      code: code.end().finish(),
+      position: 0,
+    });
+    module.exports.push({
+      name: `${addedPrefix}function:${i}`,
+      kind: "function",
+      index: first + module.functions.length - 1,
+    });
+  }
 }
 
 /** Generated functions and loops begin with `if (limit == 0) { limit = N; trap } limit--`: finds that global and sets N. */
 function setHangLimit(module: Module, turns: number): void {
-  const imported = module.imports.filter(({ kind }) => kind === "global").length;
+  const imported = importCount(module, "global");
   const seen: { op: number; index: number }[] = [];
   let limit = -1;
   for (const { code } of module.functions) {

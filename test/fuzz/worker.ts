@@ -1,10 +1,8 @@
-import { parentPort } from "node:worker_threads";
+import { parentPort, workerData } from "node:worker_threads";
 import { examine } from "./examine.ts";
 import { Generator } from "./generate.ts";
 
-const generator = new Generator();
-process.on("exit", () => generator.close());
-parentPort!.on("message", async (seed: number | undefined) => {
-  if (seed === undefined) process.exit();
+const generator = new Generator(workerData as string);
+parentPort!.on("message", async (seed: number) => {
   parentPort!.postMessage(await examine(generator, seed, () => parentPort!.postMessage("ends")));
 });
