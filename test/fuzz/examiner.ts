@@ -4,7 +4,9 @@ import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import type { Finding } from "./examine.ts";
 
-const timeLimit = 10_000;
+/** For a module as it is, and for all that is done with it then. */
+const plainTimeLimit = 5_000;
+const timeLimit = 60_000;
 /** Metered frames are larger: there has to be room for all turns that a module allows itself. */
 const stackSizeMb = 32;
 
@@ -20,14 +22,14 @@ export class Examiner {
     });
     const worker = this.#worker;
     const { promise, resolve } = Promise.withResolvers<Finding>();
-    let ends = false;
-    const timer = setTimeout(
-      () => resolve(ends ? { seed, error: `not done in ${timeLimit} ms` } : { seed, endless: true }),
-      timeLimit,
-    );
+    let timer = setTimeout(() => resolve({ seed, endless: true }), plainTimeLimit);
     const told = (message: Finding | "ends"): void => {
-      if (message === "ends") ends = true;
-      else resolve(message);
+      clearTimeout(timer);
+      if (message !== "ends") {
+        resolve(message);
+        return;
+      }
+      timer = setTimeout(() => resolve({ seed, error: `not done in ${timeLimit} ms` }), timeLimit);
     };
     const failed = (error: unknown): void => resolve({ seed, error: String(error) });
     worker.on("message", told).once("error", failed);

@@ -45,7 +45,7 @@ const isAdded = (name: string): boolean => name.startsWith(addedPrefix) || name.
 const logged = 2_000;
 /** Calls of the guest by imports of the guest. */
 const deepest = 20;
-const mostNested = 500;
+const mostNested = 200;
 
 /** A value in a form that is the same for all bit patterns of NaN, and for all functions. */
 function describe(value: unknown): string {
