@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { compileFunction } from "node:vm";
-import { Opcode, readModule } from "../../compiler/wasm/index.ts";
+import { exnref, Opcode, readModule } from "../../compiler/wasm/index.ts";
 import { InstructionReader } from "../../compiler/wasm/instructions.ts";
 
 /** Like mulberry32: the same numbers for the same seed, everywhere. */
@@ -39,17 +39,25 @@ const smallest = 200;
 const largest = 6_000;
 
 const oldExceptionHandling = new Set<number>([Opcode.try, Opcode.rethrow, Opcode.delegate]);
-const newExceptionHandling = new Set<number>([Opcode.tryTable, Opcode.throwRef]);
 
-/** Whether a module uses old and new exception handling, which no engine takes; not all of V8's threads notice it. */
+/** Whether a module uses old exception handling and also has values or instructions of the new one, which no engine takes. */
 function mixesExceptionHandling(bytes: Uint8Array): boolean {
   let old = false;
   let recent = false;
   try {
-    for (const { code } of readModule(bytes).functions) {
+    const { types, functions, globals, tables } = readModule(bytes);
+    recent =
+      types.some(({ params, results }) => [...params, ...results].includes(exnref)) ||
+      globals.some(({ type }) => type === exnref) ||
+      tables.some(({ element }) => element === exnref);
+    for (const { code, locals } of functions) {
+      recent ||= locals.some(([, type]) => type === exnref);
       for (const reader = new InstructionReader(code); reader.next(); ) {
-        old ||= oldExceptionHandling.has(reader.op);
-        recent ||= newExceptionHandling.has(reader.op);
+        const { op } = reader;
+        old ||= oldExceptionHandling.has(op);
+        recent ||= op === Opcode.tryTable || op === Opcode.throwRef;
+        // null references and blocks have their type at the end
+        recent ||= code[reader.end - 1] === exnref;
       }
     }
   } catch {
