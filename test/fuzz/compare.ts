@@ -37,7 +37,7 @@ export function compare(
   const { differences } = comparison;
   let bytes: Uint8Array<ArrayBuffer>;
   try {
-    bytes = prepare(generated, turns);
+    bytes = prepare(generated, { seed, turns });
   } catch (error) {
     if (!(error instanceof WasmError && error.code === "unsupported")) throw error;
     comparison.refused = true;

@@ -1,5 +1,6 @@
 import { type Comparison, compare } from "./compare.ts";
-import { type Generator, randomNumbers } from "./generate.ts";
+import type { Generator } from "./generate.ts";
+import { randomNumbers } from "./random.ts";
 
 /** What came of a seed; without a comparison where no valid module did. */
 export interface Finding {

@@ -14,8 +14,8 @@ import {
   SliceAnswer,
   type ValueType,
 } from "../../compiler/wasm/index.ts";
-import { randomNumbers } from "./generate.ts";
 import { addedPrefix } from "./prepare.ts";
+import { randomNumbers } from "./random.ts";
 import { costExport } from "./reference.ts";
 
 /** What one call of an export came to. */

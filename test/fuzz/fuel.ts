@@ -9,7 +9,7 @@ const turns = 50;
 
 /** Fuel of each call of a module's exports; hosts have to agree on it. */
 export function fuelOf(bytes: Uint8Array, seed: number): number[] {
-  const { calls } = execute(meterBytes(prepare(bytes, turns)), seed, 100_000);
+  const { calls } = execute(meterBytes(prepare(bytes, { seed, turns })), seed, 100_000);
   return calls.filter(({ exhausted }) => !exhausted).map(({ units }) => units);
 }
 

@@ -6,17 +6,7 @@ import process from "node:process";
 import { compileFunction } from "node:vm";
 import { exnref, Opcode, readModule } from "../../compiler/wasm/index.ts";
 import { InstructionReader } from "../../compiler/wasm/instructions.ts";
-
-/** Like mulberry32: the same numbers for the same seed, everywhere. */
-export function randomNumbers(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return (mixed ^ (mixed >>> 14)) >>> 0;
-  };
-}
+import { randomNumbers } from "./random.ts";
 
 /** What the modules may use, besides the MVP. */
 const features = [

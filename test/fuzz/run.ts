@@ -45,7 +45,7 @@ async function keep(seed: number): Promise<string> {
   try {
     const bytes = await generator.generate(seed);
     try {
-      writeFileSync(file, prepare(bytes, turnsOf(seed)));
+      writeFileSync(file, prepare(bytes, { seed, turns: turnsOf(seed) }));
     } catch {
       writeFileSync(file, bytes);
     }
@@ -88,7 +88,7 @@ async function compareHosts(deno: string): Promise<number> {
     try {
       const bytes = await generator.generate(seed);
       if (!WebAssembly.validate(bytes)) continue;
-      prepare(bytes, 1);
+      prepare(bytes, { seed, turns: 1 });
       modules[seed] = Buffer.from(bytes).toString("base64");
     } catch {
       // not a module, or one with instructions that are not metered
