@@ -67,7 +67,15 @@ class Snippets {
   }
 
   write(code: Assembler, counter: number): void {
-    const kinds = [this.#memory, this.#bulk, this.#table, this.#loop, this.#ways, this.#ways] as const;
+    const kinds = [
+      this.#memory,
+      this.#bulk,
+      this.#bulk,
+      this.#table,
+      this.#loop,
+      this.#ways,
+      this.#ways,
+    ] as const;
     kinds[this.#below(kinds.length)]!.call(this, code, counter);
   }
 
@@ -96,7 +104,8 @@ class Snippets {
   #bulk(code: Assembler): void {
     const below = this.#below;
     const to = below(this.#memories.length);
-    const from = below(this.#memories.length);
+    const from = below(2) === 0 ? to : below(this.#memories.length);
+    if (below(6) === 0) return this.#overlap(code, to);
     const size = below(8) === 0 ? below(12 * page) : below(4_000);
     const { type, min } = this.#memories[to]!;
     const sourceType = this.#memories[from]!.type;
@@ -119,6 +128,17 @@ class Snippets {
         code.raw([0xfc, 0x0a]).u32(to).u32(from);
     }
     if (below(200) === 0) code.raw([0xfc, 0x09]).u32(this.#segments.data);
+  }
+
+  /** A copy that is longer than it moves its bytes, often too long to be done at once. */
+  #overlap(code: Assembler, memory: number): void {
+    const { type, min } = this.#memories[memory]!;
+    const half = min * (page / 2);
+    const places = [this.#below(half), this.#below(1_000)];
+    if (this.#below(3) === 0) places.reverse();
+    for (const place of places) this.#number(code, type, place);
+    this.#number(code, type, half - this.#below(1_000));
+    code.raw([0xfc, 0x0a]).u32(memory).u32(memory);
   }
 
   #table(code: Assembler): void {
