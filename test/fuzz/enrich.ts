@@ -105,7 +105,6 @@ class Snippets {
     const below = this.#below;
     const to = below(this.#memories.length);
     const from = below(2) === 0 ? to : below(this.#memories.length);
-    if (below(6) === 0) return this.#overlap(code, to);
     const size = below(8) === 0 ? below(12 * page) : below(4_000);
     const { type, min } = this.#memories[to]!;
     const sourceType = this.#memories[from]!.type;
@@ -131,7 +130,8 @@ class Snippets {
   }
 
   /** A copy that is longer than it moves its bytes, often too long to be done at once. */
-  #overlap(code: Assembler, memory: number): void {
+  #overlap(code: Assembler): void {
+    const memory = this.#below(this.#memories.length);
     const { type, min } = this.#memories[memory]!;
     const half = min * (page / 2);
     const places = [this.#below(half), this.#below(1_000)];
