@@ -70,7 +70,7 @@ class Snippets {
     const kinds = [
       this.#memory,
       this.#bulk,
-      this.#bulk,
+      this.#overlap,
       this.#table,
       this.#loop,
       this.#ways,
