@@ -82,19 +82,19 @@ export function execute(bytes: Uint8Array<ArrayBuffer>, seed: number, slice: num
 
   let exports: Record<string, unknown> = {};
   let granted = 0;
-  const fuel = () => exports[MeterExport.fuel] as WebAssembly.Global<"i32"> | undefined;
+  const fuel = () => exports[MeterExport.fuel] as WebAssembly.Global | undefined;
   const cost = () => exports[costExport] as WebAssembly.Global<"i64"> | undefined;
   const units = (): number => {
     const counted = cost();
     if (counted) return Number(counted.value);
     const left = fuel();
-    return left ? granted - left.value : 0;
+    return left ? granted - Number(left.value) : 0;
   };
   const refill = (): void => {
     const left = fuel();
     if (!left) return;
-    granted += slice - left.value;
-    left.value = slice;
+    granted += slice - Number(left.value);
+    left.value = typeof left.value === "bigint" ? BigInt(slice) : slice;
   };
   const meter = {
     slice: () => {

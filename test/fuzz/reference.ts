@@ -1,4 +1,4 @@
-import { bulkBytesPerFuelLog2, Cost, chargeGrain, costOf } from "../../compiler/wasm/costs.ts";
+import { bulkBytesPerFuelLog2, costOf } from "../../compiler/wasm/costs.ts";
 import {
   Assembler,
   i32,
@@ -15,6 +15,9 @@ import { rewriteCode } from "../../compiler/wasm/rewrite.ts";
 
 /** Export with what has been executed, as mutable i64. */
 export const costExport = "fuzz:cost";
+
+/** A call of anything, without what is paid in advance for what it reaches: that is counted where it runs. */
+const callAnywhere = 8;
 
 /** Sizes above this are charged as this. */
 const largestSize = 1n << 30n;
@@ -56,11 +59,9 @@ export function countExactly(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
     body.code = rewriteCode(body.code, 0, (instruction, out) => {
       const { op, index, start, end } = instruction;
       let price = costOf(op);
-      // these pay in advance for what they call, which is counted where it runs
-      if (op === Opcode.callIndirect || op === Opcode.returnCallIndirect) price -= chargeGrain;
-      if ((op === Opcode.call || op === Opcode.returnCall) && index < importedFunctions) {
-        price = Cost.callAnywhere - chargeGrain;
-      }
+      const direct = op === Opcode.call || op === Opcode.returnCall;
+      const indirect = op === Opcode.callIndirect || op === Opcode.returnCallIndirect;
+      if (indirect || (direct && index < importedFunctions)) price = callAnywhere;
       if (price === 0) return false;
       out.globalGet(cost).i64(BigInt(price)).op(Opcode.i64Add).globalSet(cost);
       const isWide = sizeIsWide(instruction);
