@@ -93,13 +93,13 @@ export function compare(
       if (units !== call.units) differences.push(`${call.name}: fuel is ${call.units} or ${units}`);
     }
     const cost = exact.calls[i]!.units;
-    const free = call.ends * owedAtTrap;
+    const free = BigInt(call.ends * owedAtTrap);
     if (call.units < cost - free) {
       differences.push(`${call.name}: fuel is ${call.units}, cost is ${cost}, traps ${call.ends}`);
     }
     if (call.ends > 0) comparison.trapped++;
-    comparison.fuel += call.units;
-    comparison.cost += cost;
+    comparison.fuel += Number(call.units);
+    comparison.cost += Number(cost);
   }
   return comparison;
 }

@@ -24,7 +24,7 @@ export interface Call {
   /** Its results, or what it threw. */
   result: string;
   /** Fuel, or cost, of this call alone. */
-  units: number;
+  units: bigint;
   /** Traps and exceptions that ended guest code in this call, those included that the host caught. */
   ends: number;
   /** The stack or the memory gave out, which depends on more than the code: nothing from here on can be compared. */
@@ -67,7 +67,7 @@ export function execute(bytes: Uint8Array<ArrayBuffer>, seed: number, slice: num
   ].map((type) => parsed.types[type]!);
   const memoryTypes = memoriesOf(parsed);
 
-  let call: Call = { name: "", result: "", units: 0, ends: 0, exhausted: false, log: [] };
+  let call: Call = { name: "", result: "", units: 0n, ends: 0, exhausted: false, log: [] };
   const log = (entry: string): void => {
     if (call.log.length < logged) call.log.push(entry);
   };
@@ -81,19 +81,19 @@ export function execute(bytes: Uint8Array<ArrayBuffer>, seed: number, slice: num
   };
 
   let exports: Record<string, unknown> = {};
-  let granted = 0;
+  let granted = 0n;
   const fuel = () => exports[MeterExport.fuel] as WebAssembly.Global | undefined;
   const cost = () => exports[costExport] as WebAssembly.Global<"i64"> | undefined;
-  const units = (): number => {
+  const units = (): bigint => {
     const counted = cost();
-    if (counted) return Number(counted.value);
+    if (counted) return counted.value;
     const left = fuel();
-    return left ? granted - Number(left.value) : 0;
+    return left ? granted - BigInt(left.value) : 0n;
   };
   const refill = (): void => {
     const left = fuel();
     if (!left) return;
-    granted += slice - Number(left.value);
+    granted += BigInt(slice) - BigInt(left.value);
     left.value = typeof left.value === "bigint" ? BigInt(slice) : slice;
   };
   const meter = {
@@ -224,7 +224,7 @@ export function execute(bytes: Uint8Array<ArrayBuffer>, seed: number, slice: num
   const calls: Call[] = [];
   for (const { name, kind, index } of parsed.exports) {
     if (kind !== "function" || !name.startsWith(addedPrefix)) continue;
-    call = { name, result: "", units: 0, ends: 0, exhausted: false, log: [] };
+    call = { name, result: "", units: 0n, ends: 0, exhausted: false, log: [] };
     calls.push(call);
     nested = 0;
     const before = units();

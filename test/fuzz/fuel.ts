@@ -8,9 +8,9 @@ import { prepare } from "./prepare.ts";
 const turns = 50;
 
 /** Fuel of each call of a module's exports; hosts have to agree on it. */
-export function fuelOf(bytes: Uint8Array, seed: number): number[] {
+export function fuelOf(bytes: Uint8Array, seed: number): string[] {
   const { calls } = execute(meterBytes(prepare(bytes, { seed, turns })), seed, 100_000);
-  return calls.filter(({ exhausted }) => !exhausted).map(({ units }) => units);
+  return calls.filter(({ exhausted }) => !exhausted).map(({ units }) => String(units));
 }
 
 // node fuel.ts FILE, with modules by seed as JSON of base64: hosts other than Node.js can't generate them

@@ -99,7 +99,7 @@ async function compareHosts(deno: string): Promise<number> {
   const file = join(directory, "modules.json");
   writeFileSync(file, JSON.stringify(modules));
   const script = fileURLToPath(new URL("fuel.ts", import.meta.url));
-  const run = (host: string, args: string[]): Record<string, number[]> =>
+  const run = (host: string, args: string[]): Record<string, string[]> =>
     JSON.parse(execFileSync(host, [...args, script, file], { encoding: "utf8", maxBuffer: 1 << 28 }));
   const here = run(process.execPath, []);
   const there = run(deno, ["run", "--quiet", "--no-check", "--allow-all"]);
