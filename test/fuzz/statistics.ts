@@ -1,7 +1,7 @@
 import type { Finding } from "./examine.ts";
 
 /** Cost from which on the ratio of fuel to cost says something. */
-const smallestCost = 10_000;
+const smallestCost = 5_000;
 
 /** Sums up findings. */
 export class Statistics {
