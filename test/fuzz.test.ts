@@ -3,7 +3,7 @@ import { after, describe, test } from "node:test";
 import { Examiner } from "./fuzz/examiner.ts";
 import { Statistics } from "./fuzz/statistics.ts";
 
-const seeds = 60;
+const seeds = 40;
 
 describe("generated modules do metered what they do unmetered, and pay for all of it", () => {
   const examiner = new Examiner();
