@@ -267,6 +267,43 @@ class Metering {
     code.i32(0).set(tally);
   }
 
+  /** Whether the function has an interpreter's loop. */
+  #dispatches(): boolean {
+    const { count, dispatching } = this.#flow;
+    for (let at = 0; at < count; at++) if (dispatching[at] === 1) return true;
+    return false;
+  }
+
+  /** Opens a block around a function's body, so that all ways out but `return` lead to its end. */
+  #block(code: Assembler, results: ValueType[]): void {
+    code.op(Opcode.block);
+    if (results.length === 0) code.byte(0x40);
+    else if (results.length === 1) code.byte(results[0]!);
+    else code.s32(typeIndex(this.#out, { params: [], results }));
+  }
+
+  /**
+   * Takes a turn from a lease that is paid for in advance, held in a local variable: a store less in each turn. The first turn of an
+   * execution takes a lease, and asks the host. An exception that leaves the function leaves the rest of the lease paid.
+   */
+  #takeFromLease(code: Assembler, lease: number, turn: number, hints: BranchHints): void {
+    code.get(lease).i32(turn).op(Opcode.i32Sub).tee(lease).i32(0).op(Opcode.i32LtS);
+    this.#unlikelyIf(code, hints);
+    this.#charge(code, turn * turnsPerLease);
+    code
+      .get(lease)
+      .i32(turn * turnsPerLease)
+      .op(Opcode.i32Add)
+      .set(lease);
+    this.#settle(code, hints);
+    code.end();
+  }
+
+  /** Gives back what is left of a lease. */
+  #endLease(code: Assembler, lease: number): void {
+    code.globalGet(this.#fuel).get(lease).op(Opcode.i64ExtendI32S, Opcode.i64Add).globalSet(this.#fuel);
+  }
+
   /** Before a counted loop: pays for some turns, besides the first, which is paid. The loop that begins here makes them. */
   #portion(code: Assembler, at: number, charges: Charges, turns: number, last: number): void {
     const loop = this.#flow.counted.get(at)!;
@@ -302,7 +339,7 @@ class Metering {
     const scratch: ValueType[] = [];
     const scratchLocal = (type: ValueType): number => {
       const known = scratch.findIndex(
-        (other, i) => other === type && ![tally, turns, last].includes(firstScratch + i),
+        (other, i) => other === type && ![tally, turns, last, lease].includes(firstScratch + i),
       );
       return firstScratch + (known >= 0 ? known : scratch.push(type) - 1);
     };
@@ -315,6 +352,8 @@ class Metering {
     let tight = -1;
     /** For counted loops: the turns of a portion, and the counter's value after them. */
     let [turns, last] = [-1, -1];
+    /** What is left of a lease, in functions with an interpreter's loop. */
+    const lease = fuel && this.#dispatches() ? firstScratch + scratch.push(i32) - 1 : -1;
     let copied = 0;
     const copyTo = (position: number): void => {
       if (position > copied) out.raw(body.code.subarray(copied, position));
@@ -326,6 +365,7 @@ class Metering {
       this.#charge(out, this.#ownCharge(index));
       if (checks.entry) this.#settle(out, hints);
     }
+    if (lease >= 0) this.#block(out, this.#module.types[body.type]!.results);
     for (let at = 0; at < flow.count; at++) {
       const op = flow.op[at]!;
       const start = flow.start[at]!;
@@ -346,11 +386,22 @@ class Metering {
         case Opcode.refFunc: {
           const callee = flow.index[at]!;
           copyTo(start);
+          if (op === Opcode.returnCall && lease >= 0) this.#endLease(out, lease);
           out.byte(op).u32(this.#mapFunction(callee));
           copied = end;
           break;
         }
+        case Opcode.returnCallIndirect:
+          copyTo(start);
+          if (lease >= 0) this.#endLease(out, lease);
+          break;
         case Opcode.end:
+          if (lease >= 0 && flow.opener[at] === -1) {
+            copyTo(end);
+            this.#endLease(out, lease);
+            out.end();
+            break;
+          }
           if (fuel && flow.counted.has(flow.opener[at]!)) {
             copyTo(end);
             this.#nextPortion(out, flow.opener[at]!, charges!, hints);
@@ -362,9 +413,9 @@ class Metering {
           tight = -1;
           break;
         case Opcode.return:
-          if (tight < 0) break;
           copyTo(start);
-          this.#payTally(out, tallyLocal());
+          if (tight >= 0) this.#payTally(out, tallyLocal());
+          if (lease >= 0) this.#endLease(out, lease);
           break;
         case Opcode.loop:
           if (!fuel) break;
@@ -378,7 +429,9 @@ class Metering {
           if (flow.loop[at] === LoopKind.tight && charges!.turns.get(at)! <= maxTallied) tight = at;
           if (flow.loop[at] === LoopKind.header) {
             copyTo(end);
-            this.#check(out, charges!.turns.get(at)!, hints);
+            const turn = charges!.turns.get(at)!;
+            if (flow.dispatching[at] === 1) this.#takeFromLease(out, lease, turn, hints);
+            else this.#check(out, turn, hints);
           }
           break;
         case Opcode.br:
@@ -684,6 +737,9 @@ class Metering {
     }
   }
 }
+
+/** Turns of an interpreter's loop that are paid for at once. */
+const turnsPerLease = 16;
 
 /** Instructions up to which a function is small. */
 const maxFine = 200;
