@@ -544,7 +544,8 @@ class Metering {
     const wide = operands[2] === i64;
     const size = scratchLocal(operands[2]);
     out.tee(size).globalGet(this.#fuel).get(size);
-    if (!wide) out.op(Opcode.i64ExtendI32U);
+    if (wide) out.call(this.#clampSize(maxChargedBytes));
+    else out.op(Opcode.i64ExtendI32U);
     out.i64(BigInt(bulkBytesPerFuelLog2)).op(Opcode.i64ShrU, Opcode.i64Sub).globalSet(this.#fuel);
     this.#settle(out, hints);
     out.get(size);
@@ -580,8 +581,8 @@ class Metering {
           tables[this.#flow.index2[at]!]!.index64;
     const size = scratchLocal(wide ? i64 : i32);
     out.tee(size).globalGet(this.#fuel).get(size);
-    if (!wide) out.op(Opcode.i64ExtendI32U);
-    else out.call(this.#clampSize()).op(Opcode.i64ExtendI32U);
+    if (wide) out.call(this.#clampSize(maxChargedEntries));
+    else out.op(Opcode.i64ExtendI32U);
     out.op(Opcode.i64Sub).globalSet(this.#fuel);
     this.#settle(out, hints);
   }
@@ -616,11 +617,11 @@ class Metering {
     });
   }
 
-  /** A size as i32 that is surely not too large to be taken from the fuel; a larger one will trap for itself. */
-  #clampSize(): number {
-    return this.#helper("clamp size", { params: [i64], results: [i32] }, () => {
-      const code = new Assembler().get(0).i64(maxChargedSize).get(0).i64(maxChargedSize);
-      code.op(Opcode.i64LtU, Opcode.select, Opcode.i32WrapI64).end();
+  /** A size that is no larger than the largest that can succeed; a larger one will trap for itself. */
+  #clampSize(most: bigint): number {
+    return this.#helper(`clamp size to ${most}`, { params: [i64], results: [i64] }, () => {
+      const code = new Assembler().get(0).i64(most).get(0).i64(most);
+      code.op(Opcode.i64LtU, Opcode.select).end();
       return { locals: [], code: code.finish(), position: 0 };
     });
   }
@@ -630,7 +631,7 @@ class Metering {
     const type = this.#indexType(memory);
     return this.#helper(`grow memory ${memory}`, { params: [type], results: [type] }, () => {
       const code = new Assembler().get(0);
-      if (type === i64) code.call(this.#clampSize());
+      if (type === i64) code.call(this.#clampSize(maxChargedEntries)).op(Opcode.i32WrapI64);
       code.i32(memory).call(this.#importedFunctions + 2);
       this.#answerGrowth(code, 1);
       code.get(1);
@@ -647,7 +648,8 @@ class Metering {
       const code = new Assembler().get(1);
       if (type !== i64) code.op(Opcode.i64ExtendI32U);
       code
-        .call(this.#clampSize())
+        .call(this.#clampSize(maxChargedEntries))
+        .op(Opcode.i32WrapI64)
         .i32(table)
         .call(this.#importedFunctions + 3);
       this.#answerGrowth(code, 2);
@@ -744,8 +746,11 @@ const turnsPerLease = 16;
 /** Instructions up to which a function is small. */
 const maxFine = 200;
 
-/** Most that is charged for one bulk instruction, units or bytes: no memory is larger than 16 GiB, but more would trap anyway. */
-const maxChargedSize = 1n << 30n;
+/** No memory is larger than 16 GiB. */
+const maxChargedBytes = 1n << 34n;
+
+/** No table has more entries, and no memory more pages. */
+const maxChargedEntries = 1n << 30n;
 
 /** Bytes that the declaration of locals takes before a function's instructions. */
 function localsLength(locals: FunctionBody["locals"]): number {
