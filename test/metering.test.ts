@@ -7,6 +7,7 @@ import {
   funcref,
   i32,
   MeterHost,
+  type MeterHostOptions,
   type Module,
   Opcode,
 } from "../compiler/wasm/index.ts";
@@ -22,7 +23,7 @@ function run(module: Module, args: number[] = [], fuelPerSlice = 1) {
     fuelPerSlice,
     onSlice: (used) => {
       asked.push(Number(used));
-      return "go";
+      return asked.length < 1_000 ? "go" : "trap";
     },
   });
   const { exports } = host.instantiate(metered(module), { env: { i0: () => {} } });
@@ -415,6 +416,33 @@ describe("where the host is asked", () => {
       last: 5,
     },
     {
+      name: "a loop around one with a check at its header",
+      functions: [
+        counting((code) =>
+          decrement(times(3, (out) => out.i32(0).branchIf(0), code.loop().loop()).end())
+            .branchIf(0)
+            .end(),
+        ),
+      ],
+      arg: 3,
+      asked: [own + 11, own + 16, own + 22, own + 27, own + 33],
+    },
+    {
+      name: "a loop that a table leaves",
+      functions: [
+        counting((code) =>
+          decrement(
+            block(block(code).loop()).get(0).op(Opcode.i32Eqz).raw([Opcode.brTable, 1, 0, 2, 0]).end(),
+          )
+            .op(Opcode.drop)
+            .branch(0)
+            .end()
+            .end(),
+        ),
+      ],
+      asked: every(5, 8, own + 16),
+    },
+    {
       name: "a tight loop",
       functions: [counting((code) => decrement(code.loop()).branchIf(0).end())],
       arg: 2_000,
@@ -572,6 +600,20 @@ describe("where the host is asked", () => {
       asked: [...every(29, 20_104), 30 * 20_104 - 4],
     },
     {
+      name: "the way back from a recursion through exceptions",
+      functions: [
+        counting(
+          unlessDone((code) =>
+            code.raw([Opcode.try, 0x40]).get(0).call(1).raw([Opcode.throw, 0, Opcode.catchAll]).call(2).end(),
+          ),
+        ),
+        { code: units(3_000) },
+      ],
+      rest: tag(),
+      asked: [...every(4, own + 110), ...every(4, 3_004, 1_450)],
+      last: 3_000,
+    },
+    {
       name: "the way back from a recursion",
       functions: [
         counting(unlessDone((code) => times(3, (out) => out.call(2), code.get(0).call(1)))),
@@ -587,6 +629,12 @@ describe("where the host is asked", () => {
       functions: [{ params: [i32], code: (code) => code.i32(0).i32(1).get(0).raw([0xfc, 0x0b, 0]) }],
       rest: { memories: [{ min: 20 }] },
       arg: 1_000_000,
+      asked: [62_500, 62_500, 62_500, 62_500],
+    },
+    {
+      name: "a bulk instruction of a large constant size",
+      functions: [{ code: (code) => code.i32(0).i32(1).i32(1_000_000).raw([0xfc, 0x0b, 0]) }],
+      rest: { memories: [{ min: 20 }] },
       asked: [62_500, 62_500, 62_500, 62_500],
     },
     {
@@ -610,4 +658,142 @@ describe("where the host is asked", () => {
       assert.deepEqual(result, expected);
     });
   }
+});
+
+describe("large bulk instructions", () => {
+  const operations: Record<string, [number[], args: number[]]> = {
+    "fill beyond the end": [
+      [0xfc, 0x0b, 0],
+      [0, 1, 2_000_000],
+    ],
+    "copy to beyond the end": [
+      [0xfc, 0x0a, 0, 0],
+      [700_000, 0, 1_000_000],
+    ],
+    "copy from beyond the end": [
+      [0xfc, 0x0a, 0, 0],
+      [0, 700_000, 1_000_000],
+    ],
+    "initialise from beyond the end": [
+      [0xfc, 0x08, 0, 0],
+      [0, 100_000, 600_000],
+    ],
+  };
+  for (const [name, [operation, args]] of Object.entries(operations)) {
+    test(`${name} without writing anything`, () => {
+      const code: Write = (out) => out.get(0).get(1).get(2).raw(operation);
+      const module = moduleOf([{ params: [i32, i32, i32], code }], {
+        memories: [{ min: 20 }],
+        exports: [{ name: "memory", kind: "memory", index: 0 }],
+        data: [{ mode: "passive", offset: new Uint8Array(0), bytes: new Uint8Array(650_000) }],
+        dataCount: true,
+      });
+      const { exports } = new MeterHost().instantiate(metered(module));
+      const memory = Buffer.from((exports.memory as WebAssembly.Memory).buffer);
+      memory.fill("abcdefg");
+      const before = Buffer.from(memory);
+      assert.throws(() => (exports.f0 as Run)(...args), /out of bounds/);
+      assert.equal(memory.compare(before), 0);
+    });
+  }
+});
+
+describe("what the host answers", () => {
+  const countdown: Sketch = {
+    params: [i32],
+    code: (code) => decrement(code.loop()).branchIf(0).end().call(0),
+  };
+  const enter = (options: MeterHostOptions) => {
+    let ended = 0;
+    const host = new MeterHost({ fuelPerSlice: 100, ...options });
+    const imports = { env: { i0: () => ended++ } };
+    const { exports } = host.instantiate(metered(moduleOf([countdown], {}, [{}])), imports);
+    const call = () => host.run(() => (exports.f0 as Run)(10_000));
+    const suspended = () => host.run(() => WebAssembly.promising(exports.f0 as never)(10_000 as never));
+    return { host, call, suspended, ended: () => ended };
+  };
+
+  test("go", () => {
+    const { call, ended } = enter({ onSlice: () => "go" });
+    call();
+    assert.equal(ended(), 1);
+  });
+
+  test("trap, and so it stays", () => {
+    const { host, call, ended } = enter({ onSlice: () => "trap" });
+    for (let round = 0; round < 2; round++) assert.throws(call, /unreachable/);
+    assert.equal(host.stopped, "host");
+    assert.equal(host.failure, undefined);
+    assert.equal(ended(), 0);
+  });
+
+  test("a guest that was stopped does nothing before its first check", () => {
+    const code: Write = (out) => out.i32(0).i32(1).memory(Opcode.i32Store).call(1);
+    const other: Write = (out) => units(own)(out).call(0);
+    const exported = [{ name: "memory", kind: "memory" as const, index: 0 }];
+    const module = moduleOf([{ code }, { code: other }], { memories: [{ min: 1 }], exports: exported });
+    const host = new MeterHost({ onSlice: () => "trap", fuelPerSlice: 100 });
+    const { exports } = host.instantiate(metered(module));
+    const memory = new Uint8Array((exports.memory as WebAssembly.Memory).buffer);
+    for (const written of [1, 0]) {
+      memory[0] = 0;
+      assert.throws(() => host.run(exports.f0 as Run), /unreachable/);
+      assert.equal(memory[0], written);
+    }
+  });
+
+  test("slices end where fuel is left", () => {
+    const asked: bigint[] = [];
+    const onSlice = (used: bigint) => {
+      asked.push(used);
+      return "go" as const;
+    };
+    const { call, ended } = enter({ fuel: 100_000n, fuelPerSlice: 10_000, onSlice });
+    call();
+    assert.equal(ended(), 1);
+    assert.deepEqual(asked, [10_391n, 20_641n, 30_891n, 41_141n]);
+  });
+
+  test("the end of the fuel", () => {
+    const { host, call, ended } = enter({ fuel: 20_000n });
+    for (let round = 0; round < 2; round++) assert.throws(call, /unreachable/);
+    assert.equal(host.stopped, "fuel");
+    assert.equal(ended(), 0);
+    // what the second call charged before it was stopped counts, too
+    assert.equal(host.fuelUsed, 141n + 20n * 1_025n + 141n);
+  });
+
+  test("yield", async () => {
+    let yielded = 0;
+    const onYield = async () => {
+      yielded++;
+      return "go" as const;
+    };
+    const { suspended, ended } = enter({ onSlice: () => "yield", onYield });
+    await suspended();
+    assert.equal(ended(), 1);
+    assert.equal(yielded, 50);
+  });
+
+  test("trap after a yield", async () => {
+    const { host, suspended, ended } = enter({ onSlice: () => "yield", onYield: async () => "trap" });
+    await assert.rejects(suspended, /unreachable/);
+    assert.equal(host.stopped, "host");
+    assert.equal(ended(), 0);
+  });
+
+  test("the end of the fuel during a yield", async () => {
+    const { host, suspended, ended } = enter({
+      fuel: 1_000_000n,
+      fuelPerSlice: 49_200,
+      onSlice: () => "yield",
+      onYield: async () => {
+        host.charge(1_000_000n);
+        return "go";
+      },
+    });
+    await assert.rejects(suspended, /unreachable/);
+    assert.equal(host.stopped, "fuel");
+    assert.equal(ended(), 0);
+  });
 });

@@ -21,6 +21,7 @@ const costs = inFile("costs.ts");
 const charges = inFile("charges.ts");
 const checks = inFile("checks.ts");
 const flow = inFile("flow.ts");
+const follow = inFile("follow.ts");
 const graph = inFile("call-graph.ts");
 const meter = inFile("meter.ts");
 const bulk = inFile("bulk.ts");
@@ -91,13 +92,18 @@ export const mutations: Mutation[] = [
   charges("a label for exceptions has no charge", "flow.caught[opener] === 1 || ", ""),
   charges("a tail call does not pay for the callee", "end(own + calleeCost(flow.index[at]!));", "end(own);"),
   charges("a call does not pay for the callee", "cost += own + calleeCost(flow.index[at]!);", "cost += own;"),
+  charges(
+    "a br_table's long label is paid by all",
+    "if (label > grain) chargeLabel(openerOf(depths[i]!));",
+    "{}",
+  ),
   charges("constant sizes are free", "size >>> bulkBytesPerFuelLog2", "0"),
   charges("every size is a constant", "size >= 0 && size <= maxConstantSize", "size >= 0"),
 
   checks("no checks before calls", "if (!checks.entry) this.#cover(flow, cut, checks);", ""),
   checks("a check before a call is forgotten", "before.add(at);\n        if (cut", "if (cut"),
   checks("cuts charge nothing", "if (cut !== undefined) cuts.add(at);", ""),
-  checks("no checks before calls of the host", "if (this.#callsHost(flow, at)) checks.before.add(at);", ""),
+  checks("no checks before calls of the host", "if (this.#callsHost(flow, at)) checks.before.add(at);", ";"),
   checks("returning is not bounded", "this.#boundReturn(flow, checks.before, cut);", ""),
   checks("a check on the way back is forgotten", "if (passed > 1 && tooMuch) before.add(at);", ""),
   checks("straight code is not bounded", "before.add(at);\n          sum = 1;", "sum = 1;"),
@@ -139,6 +145,23 @@ export const mutations: Mutation[] = [
     "tables out of tight loops",
     'if (kind !== "br" && (kind !== "br_if" || arity > 0)) loop.tight = false;',
     "",
+  ),
+
+  follow("handlers are not reached", "handler: caught(value) });", "handler: 0 });"),
+  follow("labels are not reached by br", "branch(flow.index[at]!, value);", ""),
+  follow("labels are not reached by br_if", "branch(flow.index[at]!, part(value, leaving));", ""),
+  follow("labels are not reached by br_table", "branch(depth, part(value, leaves(depth)));", "{}"),
+  follow("clauses are not reached", "branch(depth, caught(value));", "{}"),
+  follow("an else is not reached", "value = label.otherwise;", "value = 0;"),
+  follow(
+    "an if without else is not passed by",
+    "if (label.otherwise !== none) value = join(value, label.otherwise);",
+    "",
+  ),
+  follow(
+    "code behind an else forgets the if",
+    "label.joined = join(label.joined, value);\n        value = label.otherwise;",
+    "value = label.otherwise;",
   ),
 
   meter("nothing is charged at entries", "this.#charge(out, this.#ownCharge(index));", ""),
@@ -247,6 +270,22 @@ export const mutations: Mutation[] = [
     "op(sizes.gtU).if();\n    whole().op(Opcode.return);\n    turn();",
   ),
   bulk("chunks write before the whole fits", "mustFit(to, memoryLength(memory, operands[to]));", ""),
+
+  bulk(
+    "copies read before the whole fits",
+    "if (op === Opcode.memoryCopy) mustFit(from, memoryLength(source, operands[from]));",
+    "",
+  ),
+  bulk(
+    "segments are read before the whole fits",
+    "if (op === Opcode.memoryInit) mustFit(from, () => code.i64(BigInt(source)));",
+    "",
+  ),
+  bulk(
+    "overlapping copies all go forwards",
+    "op(arithmetic(operands[to]).leU).if();",
+    "op(0x1a, 0x1a).i32(1).if();",
+  ),
 
   host("totals don't saturate", "return fuel > maxFuel ? maxFuel : fuel;", "return fuel;"),
   host(
