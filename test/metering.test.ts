@@ -327,6 +327,56 @@ describe("where the host is asked", () => {
   const blockOut = (code: Assembler): Assembler =>
     decrement(block(code).loop()).op(Opcode.i32Eqz).branchIf(1);
 
+  const again: Write = (code) => code.get(0).call(1);
+  const onlyWays: [name: string, Write, asked: number[], last: number][] = [
+    [
+      "br",
+      (code) => again(decrement(block(code)).if().branch(1).end().op(Opcode.return).end()),
+      every(4, own + 11),
+      own + 7,
+    ],
+    [
+      "br_if",
+      (code) => again(decrement(block(code)).branchIf(0).op(Opcode.return).end()),
+      every(4, own + 10),
+      own + 6,
+    ],
+    [
+      "br_table",
+      (code) =>
+        again(
+          decrement(block(block(code)))
+            .raw([Opcode.brTable, 1, 1, 0])
+            .end(),
+        ).end(),
+      every(4, own + 10),
+      own + 6,
+    ],
+    [
+      "a clause",
+      unlessDone((code) =>
+        again(
+          block(code).raw([Opcode.tryTable, 0x40, 1, 2, 0, Opcode.throw, 0, Opcode.end, Opcode.return]).end(),
+        ),
+      ),
+      // a handler, too, begins with a check
+      every(4, own + 110).flatMap((total) => [total - 4, total]),
+      own + 105,
+    ],
+    [
+      "else",
+      (code) => again(decrement(code).op(Opcode.i32Eqz).if().op(Opcode.return, Opcode.else)).end(),
+      every(4, own + 11),
+      own + 7,
+    ],
+    [
+      "if",
+      (code) => again(decrement(code).if().op(Opcode.else, Opcode.return).end()),
+      every(4, own + 10),
+      own + 6,
+    ],
+  ];
+
   const cases: Case[] = [
     // loops
     {
@@ -506,6 +556,13 @@ describe("where the host is asked", () => {
       functions: [{ params: [i32], code: unlessDone((code) => code.get(0).call(1)) }],
       asked: every(4, 10),
     },
+    ...onlyWays.map(([name, write, asked, last]) => ({
+      name: `a call of itself that only ${name} leads to`,
+      functions: [counting(write)],
+      rest: tag(),
+      asked,
+      last,
+    })),
     {
       name: "functions in a ring",
       functions: [2, 3, 1].map((next) => counting(unlessDone((code) => code.get(0).call(next)))),
@@ -672,7 +729,7 @@ describe("large bulk instructions", () => {
     ],
     "copy from beyond the end": [
       [0xfc, 0x0a, 0, 0],
-      [0, 700_000, 1_000_000],
+      [0, 700_001, 1_000_000],
     ],
     "initialise from beyond the end": [
       [0xfc, 0x08, 0, 0],
@@ -742,6 +799,16 @@ describe("what the host answers", () => {
     }
   });
 
+  test("what a call of the host costs there is seen before the next one, a tail call too", () => {
+    let called = 0;
+    const code: Write = (out) => out.call(0).raw([Opcode.returnCall, 1]);
+    const host = new MeterHost({ fuel: 5_000n });
+    const imports = { env: { i0: () => host.charge(5_000n), i1: () => called++ } };
+    const { exports } = host.instantiate(metered(moduleOf([{ code }], {}, [{}, {}])), imports);
+    assert.throws(() => host.run(exports.f0 as Run), /unreachable/);
+    assert.equal(called, 0);
+  });
+
   test("slices end where fuel is left", () => {
     const asked: bigint[] = [];
     const onSlice = (used: bigint) => {
@@ -794,6 +861,7 @@ describe("what the host answers", () => {
     });
     await assert.rejects(suspended, /unreachable/);
     assert.equal(host.stopped, "fuel");
+    assert.equal(host.fuelUsed, 1_000_000n + 141n + 48n * 1_025n, "it does not go on to its next check");
     assert.equal(ended(), 0);
   });
 });

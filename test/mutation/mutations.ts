@@ -104,6 +104,11 @@ export const mutations: Mutation[] = [
   checks("a check before a call is forgotten", "before.add(at);\n        if (cut", "if (cut"),
   checks("cuts charge nothing", "if (cut !== undefined) cuts.add(at);", ""),
   checks("no checks before calls of the host", "if (this.#callsHost(flow, at)) checks.before.add(at);", ";"),
+  checks(
+    "no checks before tail calls of the host",
+    "(op === Opcode.call || op === Opcode.returnCall) && flow.index",
+    "op === Opcode.call && flow.index",
+  ),
   checks("returning is not bounded", "this.#boundReturn(flow, checks.before, cut);", ""),
   checks("a check on the way back is forgotten", "if (passed > 1 && tooMuch) before.add(at);", ""),
   checks("straight code is not bounded", "before.add(at);\n          sum = 1;", "sum = 1;"),
