@@ -251,7 +251,7 @@ export const mutations: Mutation[] = [
   meter(
     "sizes of 64 bits are cut off",
     "Opcode.i64LtU, Opcode.select, Opcode.i32WrapI64",
-    "0x1a, 0x1a, Opcode.i32WrapI64",
+    "0x1a, 0x1a, 0x1a, Opcode.i32WrapI64",
   ),
   meter("the answer trap is ignored", "code.get(0).if().op(Opcode.unreachable).end().end();", "code.end();"),
   meter("the answer yield is ignored", ".call(slice + 1)", ".i32(0)"),
