@@ -1,0 +1,337 @@
+/** One place of the metering pass, and how it is broken. */
+export interface Mutation {
+  name: string;
+  /** In compiler/wasm. */
+  file: string;
+  /** Occurs there exactly once. */
+  find: string;
+  replace: string;
+}
+
+const inFile =
+  (file: string) =>
+  (name: string, find: string, replace: string): Mutation => ({
+    name: `${file.replace(".ts", "")}: ${name}`,
+    file,
+    find,
+    replace,
+  });
+
+const costs = inFile("costs.ts");
+const charges = inFile("charges.ts");
+const checks = inFile("checks.ts");
+const flow = inFile("flow.ts");
+const follow = inFile("follow.ts");
+const graph = inFile("call-graph.ts");
+const meter = inFile("meter.ts");
+const bulk = inFile("bulk.ts");
+const host = inFile("host.ts");
+
+export const mutations: Mutation[] = [
+  costs("plain instructions are free", "fill(1)", "fill(0)"),
+  costs("division is free", "division: 4,", "division: 0,"),
+  costs("integer division is plain", "0x6d, 0x6e, 0x6f, 0x70, 0x7f, 0x80, 0x81, 0x82", ""),
+  costs("floating point division is plain", "0x91, 0x95, 0x9f, 0xa3", ""),
+  costs("vector division is plain", "simdDivisions.has(op) ? Cost.division : 1", "1"),
+  costs("vectors are free", "simdDivisions.has(op) ? Cost.division : 1", "0"),
+  costs("calls are free", "  call: 4,", "  call: 0,"),
+  costs("calls through tables don't pay for the callee", "8 + maxLeftToCallers", "8"),
+  costs("calls through tables are plain", "plain[Opcode.callIndirect] = ", ""),
+  costs("table accesses are free", "table: 2,", "table: 0,"),
+  costs("table accesses are plain", "= Cost.table", "= 1"),
+  costs("bulk instructions are free", "bulk: 8,", "bulk: 0,"),
+  costs("throwing is free", "throw: 100,", "throw: 0,"),
+  costs("rethrow is plain", "plain[Opcode.rethrow] = ", ""),
+  costs("growing is free", "grow: 100,", "grow: 0,"),
+  costs("memory.grow is plain", "plain[Opcode.memoryGrow] = Cost.grow", "plain[Opcode.memoryGrow] = 1"),
+  costs("table.grow is plain", "return Cost.grow", "return 1"),
+  costs("bulk pays for fewer bytes", "bulkBytesPerFuelLog2 = 4", "bulkBytesPerFuelLog2 = 5"),
+
+  charges("code behind a cut is free", "after.set(at, cost - common);", ""),
+  charges("code behind a cut of a cycle is free", "before.set(at, cost);", ""),
+  charges("a turn costs the least", "const turn = Math.max(1, cost);", "const turn = 1;"),
+  charges("code before a loop does not pay its first turn", "? exit : turn + exit;", "? exit : exit;"),
+  charges("code before a loop does not pay for its exit", "? exit : turn + exit;", "? 0 : turn;"),
+  charges("the least of a loop's exits", "loop.exit = Math.max(", "loop.exit = Math.min("),
+  charges("a loop's exits are always alike", "if (exit - leastExit > grain) chargeLabel(opener);", ""),
+  charges(
+    "the least of an if without else",
+    "own + (elseAt < 0 ? Math.max(cost, other)",
+    "own + (elseAt < 0 ? Math.min(cost, other)",
+  ),
+  charges("the least of if and else", "? cost : Math.max(cost, other))", "? cost : Math.min(cost, other))"),
+  charges(
+    "a long if is paid by both ways",
+    "if (cost - other > grain) cut(at, other);\n        else if (other",
+    "if (other",
+  ),
+  charges("a long else is free", "else after.set(elseAt, other - cost);", ""),
+  charges(
+    "the code behind an if is not paid by its else",
+    "cost = frame.label;\n        break;\n      }\n      case Opcode.catch:",
+    "cost = 0;\n        break;\n      }\n      case Opcode.catch:",
+  ),
+  charges("the least of br_if", "cost = own + Math.max(cost, taken);", "cost = own + Math.min(cost, taken);"),
+  charges(
+    "a br_if's long way on is paid by both",
+    "if (cost - taken > grain) cut(at, taken);\n        else if (taken",
+    "if (taken",
+  ),
+  charges(
+    "a br_if's long label is paid by both",
+    "else if (taken - cost > grain) chargeLabel(openerOf(flow.index[at]!));",
+    "",
+  ),
+  charges("the least of br_table", "const most = Math.max(...costs);", "const most = Math.min(...costs);"),
+  charges(
+    "br does not pay for what is behind its label",
+    "cost = own + behind(flow.index[at]!);",
+    "cost = own;",
+  ),
+  charges("a handler is free", "if (cost > 0) cut(at);\n        cost = frames", "cost = frames"),
+  charges("a label for exceptions has no charge", "flow.caught[opener] === 1 || ", ""),
+  charges("a tail call does not pay for the callee", "end(own + calleeCost(flow.index[at]!));", "end(own);"),
+  charges("a call does not pay for the callee", "cost += own + calleeCost(flow.index[at]!);", "cost += own;"),
+  charges(
+    "a br_table's long label is paid by all",
+    "if (label > grain) chargeLabel(openerOf(depths[i]!));",
+    "{}",
+  ),
+  charges("constant sizes are free", "size >>> bulkBytesPerFuelLog2", "0"),
+  charges("every size is a constant", "size >= 0 && size <= maxConstantSize", "size >= 0"),
+
+  checks("no checks before calls", "if (!checks.entry) this.#cover(flow, cut, checks);", ""),
+  checks("a check before a call is forgotten", "before.add(at);\n        if (cut", "if (cut"),
+  checks("cuts charge nothing", "if (cut !== undefined) cuts.add(at);", ""),
+  checks("no checks before calls of the host", "if (this.#callsHost(flow, at)) checks.before.add(at);", ";"),
+  checks(
+    "no checks before tail calls of the host",
+    "(op === Opcode.call || op === Opcode.returnCall) && flow.index",
+    "op === Opcode.call && flow.index",
+  ),
+  checks("returning is not bounded", "this.#boundReturn(flow, checks.before, cut);", ""),
+  checks("a check on the way back is forgotten", "if (passed > 1 && tooMuch) before.add(at);", ""),
+  checks("straight code is not bounded", "before.add(at);\n          sum = 1;", "sum = 1;"),
+  checks("long functions have no check at their entry", "checks.entry = true;", ""),
+  checks(
+    "calls are short",
+    "this.#length[index] = long ? Number.POSITIVE_INFINITY : length;",
+    "this.#length[index] = 0;",
+  ),
+  checks(
+    "calls of checking functions pass nothing",
+    "return checks ? maxUncheckedReturn : sum + cost;",
+    "return checks ? 1 : sum + cost;",
+  ),
+  checks("direct calls need no check", "return callee < 0 || (cut?.has(callee) ?? false);", "return false;"),
+  checks(
+    "calls through tables need no check",
+    "case Opcode.returnCallIndirect:\n        return true;",
+    "case Opcode.returnCallIndirect:\n        return false;",
+  ),
+  checks("tight loops owe nothing", "flow.loop[at] === LoopKind.tight ? maxTally : 0", "0"),
+
+  graph(
+    "nothing is cut",
+    "if (components.length === 0) return cut;",
+    "if (components.length >= 0) return cut;",
+  ),
+
+  flow(
+    "loops closed by tables or handlers",
+    'if (op === Opcode.loop && (kind === "table" || kind === "catch")) this.loop[opener] = LoopKind.header;',
+    "",
+  ),
+  flow("loops with parameters", "params > 0 ? LoopKind.header", "params < 0 ? LoopKind.header"),
+  flow("loops with many branches back", "this.branches[opener]! > maxTurns", "this.branches[opener]! < 0"),
+  flow("calls in tight loops", "if (leaving.has(op)) loop.tight = false;\n        else if", "if"),
+  flow("loops in tight loops", "for (const loop of loops) loop.tight = false;", ""),
+  flow(
+    "tables out of tight loops",
+    'if (kind !== "br" && (kind !== "br_if" || arity > 0)) loop.tight = false;',
+    "",
+  ),
+
+  follow("handlers are not reached", "handler: caught(value) });", "handler: 0 });"),
+  follow("labels are not reached by br", "branch(flow.index[at]!, value);", ""),
+  follow("labels are not reached by br_if", "branch(flow.index[at]!, part(value, leaving));", ""),
+  follow("labels are not reached by br_table", "branch(depth, part(value, leaves(depth)));", "{}"),
+  follow("clauses are not reached", "branch(depth, caught(value));", "{}"),
+  follow("an else is not reached", "value = label.otherwise;", "value = 0;"),
+  follow(
+    "an if without else is not passed by",
+    "if (label.otherwise !== none) value = join(value, label.otherwise);",
+    "",
+  ),
+  follow(
+    "code behind an else forgets the if",
+    "label.joined = join(label.joined, value);\n        value = label.otherwise;",
+    "value = label.otherwise;",
+  ),
+
+  meter("nothing is charged at entries", "this.#charge(out, this.#ownCharge(index));", ""),
+  meter("no checks at entries", "if (checks.entry) this.#settle(out, hints);", ""),
+  meter("nothing is charged before cuts", "this.#charge(out, charges!.before.get(at) ?? 0);", ""),
+  meter("no checks before instructions", "?? 0);\n        this.#settle(out, hints);", "?? 0);"),
+  meter("nothing is charged behind instructions", "this.#charge(out, charge);", ""),
+  meter(
+    "a check asks nobody",
+    "this.#charge(code, Math.max(1, units));\n    this.#settle(code, hints);",
+    "this.#charge(code, Math.max(1, units));",
+  ),
+  meter("a check charges nothing", "this.#charge(code, Math.max(1, units));", ""),
+  meter("no checks at headers", "this.#check(out, charges!.turns.get(at)!, hints);", ""),
+  meter("no checks at branches back", "else this.#check(out, turn, hints);", ""),
+  meter("tight loops have no checks", "this.#tally(out, tallyLocal(), turn, hints);", "{}"),
+  meter(
+    "a tally is not paid",
+    "this.#payTally(code, tally);\n    code.globalGet",
+    "code.i32(0).set(tally);\n    code.globalGet",
+  ),
+  meter(
+    "a tally never asks",
+    "Opcode.i64LtS).if().call(this.#sliceEnd()).end().end();",
+    "Opcode.i64LtS).if().end().end();",
+  ),
+  meter(
+    "a tally is not paid at the loop's end",
+    "copyTo(end);\n          this.#payTally(out, tallyLocal());",
+    "copyTo(end);",
+  ),
+  meter(
+    "a tally is not paid at a return",
+    "copyTo(start);\n          this.#payTally(out, tallyLocal());",
+    "copyTo(start);",
+  ),
+  meter("a tally is not paid at a branch", "if (leaves) this.#payTally(out, tallyLocal());", ""),
+  meter(
+    "a tally is paid twice",
+    "Opcode.i64Sub).globalSet(this.#fuel);\n    code.i32(0).set(tally);",
+    "Opcode.i64Sub).globalSet(this.#fuel);",
+  ),
+  meter("callers pay nothing", "(this.#leftToCallers[index] ?? 0);", "0;"),
+  meter("callers pay nothing for the host", "index < 0 ? Cost.callAnywhere - Cost.call", "index < 0 ? 0"),
+  meter(
+    "long functions are left to callers that don't pay",
+    "this.#charges[index]!.entry - this.#leftToCallers[index]!",
+    "this.#charges[index]!.entry - maxLeftToCallers",
+  ),
+  meter("what is not planned yet is never paid", "this.#charges[index] = planOf(index);", "planOf(index);"),
+  meter(
+    "bulk sizes are free",
+    ".op(Opcode.i64ShrU, Opcode.i64Sub).globalSet(this.#fuel);",
+    ".op(Opcode.i64ShrU, Opcode.i64Sub, 0x1a);",
+  ),
+  meter("bulk instructions don't ask", "this.#settle(out, hints);\n    out.get(size);", "out.get(size);"),
+  meter(
+    "bulk instructions run at once",
+    "this.#bulk(out, op, at, body.code.subarray(start, end), scratchLocal, hints);\n          copied = end;",
+    "{}",
+  ),
+  meter(
+    "table sizes are free",
+    "out.op(Opcode.i64Sub).globalSet(this.#fuel);\n    this.#settle(out, hints);",
+    "out.op(Opcode.i64Sub, 0x1a);\n    this.#settle(out, hints);",
+  ),
+  meter(
+    "bulk instructions of tables don't ask",
+    "out.op(Opcode.i64Sub).globalSet(this.#fuel);\n    this.#settle(out, hints);",
+    "out.op(Opcode.i64Sub).globalSet(this.#fuel);",
+  ),
+  meter(
+    "memories grow by themselves",
+    "out.call(this.#growMemory(flow.index[at]!));\n          copied = end;",
+    "",
+  ),
+  meter(
+    "tables grow by themselves",
+    "out.call(this.#growTable(flow.index[at]!));\n          copied = end;",
+    "",
+  ),
+  meter(
+    "sizes of 64 bits are cut off",
+    "Opcode.i64LtU, Opcode.select, Opcode.i32WrapI64",
+    "0x1a, 0x1a, 0x1a, Opcode.i32WrapI64",
+  ),
+  meter("the answer trap is ignored", "code.get(0).if().op(Opcode.unreachable).end().end();", "code.end();"),
+  meter("the answer yield is ignored", ".call(slice + 1)", ".i32(0)"),
+  meter(
+    "the host's trap at growth is ignored",
+    "if().op(Opcode.unreachable).end();\n  }",
+    "if().end();\n  }",
+  ),
+  meter(
+    "start functions are not exported",
+    "if (module.start !== undefined) add(",
+    "if (module.start === -1) add(",
+  ),
+  meter("start functions run before the host is there", "delete out.start;", ""),
+  meter("no flag for changed tables", "if (change > 0) {", "if (change < 0) {"),
+
+  bulk("chunks don't ask", "code.call(sliceEnd).branch(1)", "code.branch(1)"),
+  bulk(
+    "large operations run in one chunk",
+    "op(sizes.gtU).if();\n    turn();",
+    "op(sizes.gtU).if();\n    whole().op(Opcode.return);\n    turn();",
+  ),
+  bulk("chunks write before the whole fits", "mustFit(to, memoryLength(memory, operands[to]));", ""),
+
+  bulk(
+    "copies read before the whole fits",
+    "if (op === Opcode.memoryCopy) mustFit(from, memoryLength(source, operands[from]));",
+    "",
+  ),
+  bulk(
+    "segments are read before the whole fits",
+    "if (op === Opcode.memoryInit) mustFit(from, () => code.i64(BigInt(source)));",
+    "",
+  ),
+  bulk(
+    "overlapping copies all go forwards",
+    "op(arithmetic(operands[to]).leU).if();",
+    "op(0x1a, 0x1a).i32(1).if();",
+  ),
+
+  host("totals don't saturate", "return fuel > maxFuel ? maxFuel : fuel;", "return fuel;"),
+  host(
+    "fuel is no limit",
+    "if (this.#fuel !== undefined && this.#finished > this.#fuel) return",
+    "if (this.#fuel === -1n) return",
+  ),
+  host(
+    "fuel is no limit after a yield",
+    "if (this.#fuel !== undefined && this.fuelUsed > this.#fuel) return",
+    "if (this.#fuel === -1n) return",
+  ),
+  host("slices are as long as the fuel", "Math.min(left, this.#fuelPerSlice)", "left"),
+  host("slices reach beyond the fuel", "Math.min(left, this.#fuelPerSlice)", "this.#fuelPerSlice"),
+  host(
+    "a stopped guest may be entered again",
+    "this.#set(this.stopped === undefined ? 0 : ended);",
+    "this.#set(0);",
+  ),
+  host("a stopped guest may go on", "if (this.stopped !== undefined) return SliceAnswer.trap;", ""),
+  host(
+    "onSlice may not stop",
+    'if (this.stopped !== undefined || answer === "trap") return this.#stop("host");',
+    "",
+  ),
+  host(
+    "onYield may not stop",
+    'if (answer === "trap") return this.#stop("host");',
+    'if (answer === "trap") return 0;',
+  ),
+  host("memories have no limit", "if (this.#allPages() + delta > this.#memoryPages) {", "if (delta < 0) {"),
+  host(
+    "tables have no limit",
+    "if (this.#entries() + delta <= this.#tableEntries) return 0;",
+    "if (delta >= 0) return 0;",
+  ),
+  host("what begins too large is taken", "this.#checkSizes();\n", "\n"),
+  host(
+    "charges of the host don't end the slice",
+    "if (left >= counter.value) return;",
+    "if (left <= maxFuel) return;",
+  ),
+  host("the start function is not run", "if (start) this.run(start);", ""),
+];
