@@ -43,8 +43,8 @@ const times = (count: number, write: Write, code: Assembler): Assembler => {
   return code;
 };
 const block = (code: Assembler): Assembler => code.raw([Opcode.block, 0x40]);
-/** Subtracts 1 from parameter 0, which stays on the stack. */
-const decrement = (code: Assembler): Assembler => code.get(0).i32(1).op(Opcode.i32Sub).tee(0);
+/** Subtracts 1 from parameter 0, which stays on the stack; not in the order that makes a loop a counted one. */
+const decrement = (code: Assembler): Assembler => code.i32(-1).get(0).op(Opcode.i32Add).tee(0);
 const i32Binary =
   (opcode: number): Write =>
   (code) =>

@@ -24,10 +24,37 @@ const flow = inFile("flow.ts");
 const follow = inFile("follow.ts");
 const graph = inFile("call-graph.ts");
 const meter = inFile("meter.ts");
+const counted = inFile("counted-loops.ts");
 const bulk = inFile("bulk.ts");
 const host = inFile("host.ts");
 
 export const mutations: Mutation[] = [
+  meter("a portion's turns are free", ".op(Opcode.i64Mul, Opcode.i64Sub)", ".op(Opcode.i64Mul, Opcode.drop)"),
+  meter(
+    "portions don't ask",
+    "this.#check(code, charges.turns.get(at)!, hints);\n    code.branch(1)",
+    "code.branch(1)",
+  ),
+  meter("a lease is free", "this.#charge(code, turn * turnsPerLease);", ""),
+  meter(
+    "a lease is not given back",
+    "Opcode.i64ExtendI32S, Opcode.i64Add).globalSet",
+    "Opcode.i64ExtendI32S, Opcode.drop).globalSet",
+  ),
+  meter("a lease is taken without asking", ".set(lease);\n    this.#settle(code, hints);", ".set(lease);"),
+  meter(
+    "an interpreter's turns are free",
+    "code.get(lease).i32(turn).op(Opcode.i32Sub)",
+    "code.get(lease).i32(0).op(Opcode.i32Sub)",
+  ),
+  counted("any loop is counted", "if (writes(flow, at, counter)", "if (false"),
+  counted(
+    "a portion has no bound",
+    "code.get(turns).i32(most - 1).get(turns).i32(most - 1)",
+    "code.get(turns).i32(-2).get(turns).i32(-2)",
+  ),
+  counted("a portion is a turn too long", "code.i32(1).op(Opcode.i32Sub).set(turns);", "code.set(turns);"),
+  counted("the direction does not matter", "direction !== 0 && direction !== Math.sign(step)", "false"),
   costs("plain instructions are free", "fill(1)", "fill(0)"),
   costs("division is free", "division: 4,", "division: 0,"),
   costs("integer division is plain", "0x6d, 0x6e, 0x6f, 0x70, 0x7f, 0x80, 0x81, 0x82", ""),

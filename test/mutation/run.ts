@@ -13,7 +13,12 @@ import { type Mutation, mutations } from "./mutations.ts";
 const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
 const pass = "compiler/wasm";
 /** The quickest first: most are noticed there. */
-const tests = ["test/metering.test.ts", "test/meter-host.test.ts", "test/wasm.test.ts"];
+const tests = [
+  "test/metering.test.ts",
+  "test/metering-loops.test.ts",
+  "test/meter-host.test.ts",
+  "test/wasm.test.ts",
+];
 const copied = ["package.json", "compiler", "test/support/wasm-modules.ts", ...tests];
 const timeLimit = 60_000;
 const parallel = 2;
