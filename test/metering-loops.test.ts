@@ -69,6 +69,28 @@ describe("loops whose turns can be counted", () => {
     });
   }
 
+  test("are not those that write to their counter or their limit on the way", () => {
+    for (const [written, step] of [
+      [0, 2],
+      [1, -1],
+    ] as const) {
+      const change = (code: Assembler) =>
+        code.get(written).i32(step).op(Opcode.i32Add).set(written).get(0).i32(1).op(Opcode.i32Add);
+      const module = turnsOf(change, 0x48);
+      const plain = new WebAssembly.Instance(new WebAssembly.Module(writeModule(module))).exports.f0 as Run;
+      const host = new MeterHost();
+      const { exports } = host.instantiate(metered(module));
+      for (const to of edges) {
+        const expected = outcome(() => plain(0, to));
+        assert.equal(
+          outcome(() => host.run(() => (exports.f0 as Run)(0, to))),
+          expected,
+          `${written}, ${to}`,
+        );
+      }
+    }
+  });
+
   test("ask the host in every portion of at most 8,192 units", () => {
     const asked: bigint[] = [];
     const host = new MeterHost({

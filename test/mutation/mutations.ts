@@ -50,8 +50,8 @@ export const mutations: Mutation[] = [
   counted("any loop is counted", "if (writes(flow, at, counter)", "if (false"),
   counted(
     "a portion has no bound",
-    "code.get(turns).i32(most - 1).get(turns).i32(most - 1)",
-    "code.get(turns).i32(-2).get(turns).i32(-2)",
+    ".i32(most - 1)\n    .op(Opcode.i32LtU, Opcode.select);",
+    ".i32(most - 1)\n    .op(Opcode.drop, Opcode.drop);",
   ),
   counted("a portion is a turn too long", "code.i32(1).op(Opcode.i32Sub).set(turns);", "code.set(turns);"),
   counted("the direction does not matter", "direction !== 0 && direction !== Math.sign(step)", "false"),
@@ -156,7 +156,7 @@ export const mutations: Mutation[] = [
     "case Opcode.returnCallIndirect:\n        return true;",
     "case Opcode.returnCallIndirect:\n        return false;",
   ),
-  checks("tight loops owe nothing", "flow.loop[at] === LoopKind.tight ? maxTally : 0", "0"),
+  checks("loops owe nothing", "cost: owed[flow.loop[at]!] ?? 0", "cost: 0"),
 
   graph(
     "nothing is cut",
@@ -207,8 +207,16 @@ export const mutations: Mutation[] = [
     "this.#charge(code, Math.max(1, units));",
   ),
   meter("a check charges nothing", "this.#charge(code, Math.max(1, units));", ""),
-  meter("no checks at headers", "this.#check(out, charges!.turns.get(at)!, hints);", ""),
-  meter("no checks at branches back", "else this.#check(out, turn, hints);", ""),
+  meter(
+    "no checks at headers",
+    "else this.#check(out, turn, hints);\n          }\n          break;\n        case Opcode.br:",
+    "}\n          break;\n        case Opcode.br:",
+  ),
+  meter(
+    "no checks at branches back",
+    "this.#tally(out, tallyLocal(), turn, hints);\n            else this.#check(out, turn, hints);",
+    "this.#tally(out, tallyLocal(), turn, hints);",
+  ),
   meter("tight loops have no checks", "this.#tally(out, tallyLocal(), turn, hints);", "{}"),
   meter(
     "a tally is not paid",
@@ -225,11 +233,7 @@ export const mutations: Mutation[] = [
     "copyTo(end);\n          this.#payTally(out, tallyLocal());",
     "copyTo(end);",
   ),
-  meter(
-    "a tally is not paid at a return",
-    "copyTo(start);\n          this.#payTally(out, tallyLocal());",
-    "copyTo(start);",
-  ),
+  meter("a tally is not paid at a return", "if (tight >= 0) this.#payTally(out, tallyLocal());", ""),
   meter("a tally is not paid at a branch", "if (leaves) this.#payTally(out, tallyLocal());", ""),
   meter(
     "a tally is paid twice",
@@ -277,8 +281,8 @@ export const mutations: Mutation[] = [
   ),
   meter(
     "sizes of 64 bits are cut off",
-    "Opcode.i64LtU, Opcode.select, Opcode.i32WrapI64",
-    "0x1a, 0x1a, 0x1a, Opcode.i32WrapI64",
+    "code.op(Opcode.i64LtU, Opcode.select).end();",
+    "code.op(Opcode.drop, Opcode.drop).op(Opcode.drop).get(0).op(Opcode.i32WrapI64, Opcode.i64ExtendI32U).end();",
   ),
   meter("the answer trap is ignored", "code.get(0).if().op(Opcode.unreachable).end().end();", "code.end();"),
   meter("the answer yield is ignored", ".call(slice + 1)", ".i32(0)"),
