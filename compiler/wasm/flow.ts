@@ -39,8 +39,6 @@ export class Flow {
   branches = new Int32Array(256);
   /** For openers: an exception may continue at the label. */
   caught = new Uint8Array(256);
-  /** For loops checked at their header: 1 where so many branches lead back that it must be an interpreter's. */
-  dispatching = new Uint8Array(256);
   /** For loops: {@link LoopKind}. */
   loop = new Uint8Array(256);
   /** For `br_table` and `try_table`: their labels. */
@@ -69,7 +67,6 @@ export class Flow {
     this.target = copy(this.target, new Int32Array(size));
     this.branches = copy(this.branches, new Int32Array(size));
     this.caught = copy(this.caught, new Uint8Array(size));
-    this.dispatching = copy(this.dispatching, new Uint8Array(size));
     this.loop = copy(this.loop, new Uint8Array(size));
   }
 
@@ -82,10 +79,8 @@ export class Flow {
         return;
       }
     }
-    if (this.branches[opener]! > maxTurns) {
-      this.loop[opener] = LoopKind.header;
-      if (this.branches[opener]! > fewBranches) this.dispatching[opener] = 1;
-    } else if (this.loop[opener] === LoopKind.turns && tight && exits <= maxTightExits) {
+    if (this.branches[opener]! > maxTurns) this.loop[opener] = LoopKind.header;
+    else if (this.loop[opener] === LoopKind.turns && tight && exits <= maxTightExits) {
       this.loop[opener] = LoopKind.tight;
     }
   }
@@ -131,7 +126,6 @@ export class Flow {
       this.index2[at] = reader.index2;
       this.branches[at] = 0;
       this.caught[at] = 0;
-      this.dispatching[at] = 0;
       switch (op) {
         case Opcode.block:
         case Opcode.loop:
@@ -193,6 +187,13 @@ export class Flow {
     this.count = at;
     this.start[at] = body.code.length;
     return this;
+  }
+
+  /** Whether an instruction opens a loop that so many branches lead back to that it must be an interpreter's. */
+  dispatches(at: number): boolean {
+    return (
+      this.op[at] === Opcode.loop && this.loop[at] === LoopKind.header && this.branches[at]! > fewBranches
+    );
   }
 
   /** Whether an `end` closes a loop. */

@@ -259,7 +259,8 @@ class Metering {
     code.get(tally).i32(units).op(Opcode.i32Add).tee(tally).i32(maxTally).op(Opcode.i32GeU);
     this.#unlikelyIf(code, hints);
     this.#payTally(code, tally);
-    code.globalGet(this.#fuel).i64(0n).op(Opcode.i64LtS).if().call(this.#sliceEnd()).end().end();
+    this.#settle(code, hints);
+    code.end();
   }
 
   #payTally(code: Assembler, tally: number): void {
@@ -269,8 +270,7 @@ class Metering {
 
   /** Whether the function has an interpreter's loop. */
   #dispatches(): boolean {
-    const { count, dispatching } = this.#flow;
-    for (let at = 0; at < count; at++) if (dispatching[at] === 1) return true;
+    for (let at = 0; at < this.#flow.count; at++) if (this.#flow.dispatches(at)) return true;
     return false;
   }
 
@@ -337,15 +337,17 @@ class Metering {
     const locals = body.locals.reduce((sum, [count]) => sum + count, 0);
     const firstScratch = locals + this.#module.types[body.type]!.params.length;
     const scratch: ValueType[] = [];
+    const newLocal = (type: ValueType): number => firstScratch + scratch.push(type) - 1;
+    /** For values that are used at once, one of each type. */
+    const shared = new Map<ValueType, number>();
     const scratchLocal = (type: ValueType): number => {
-      const known = scratch.findIndex(
-        (other, i) => other === type && ![tally, turns, last, lease].includes(firstScratch + i),
-      );
-      return firstScratch + (known >= 0 ? known : scratch.push(type) - 1);
+      const local = shared.get(type) ?? newLocal(type);
+      shared.set(type, local);
+      return local;
     };
     let tally = -1;
     const tallyLocal = (): number => {
-      if (tally < 0) tally = firstScratch + scratch.push(i32) - 1;
+      if (tally < 0) tally = newLocal(i32);
       return tally;
     };
     /** The tight loop that is open. */
@@ -353,7 +355,7 @@ class Metering {
     /** For counted loops: the turns of a portion, and the counter's value after them. */
     let [turns, last] = [-1, -1];
     /** What is left of a lease, in functions with an interpreter's loop. */
-    const lease = fuel && this.#dispatches() ? firstScratch + scratch.push(i32) - 1 : -1;
+    const lease = fuel && this.#dispatches() ? newLocal(i32) : -1;
     let copied = 0;
     const copyTo = (position: number): void => {
       if (position > copied) out.raw(body.code.subarray(copied, position));
@@ -421,16 +423,14 @@ class Metering {
           if (!fuel) break;
           if (flow.loop[at] === LoopKind.counted) {
             copyTo(start);
-            [turns, last] = [turns, last].map((local) =>
-              local < 0 ? firstScratch + scratch.push(i32) - 1 : local,
-            ) as [number, number];
+            if (turns < 0) [turns, last] = [newLocal(i32), newLocal(i32)];
             this.#portion(out, at, charges!, turns, last);
           }
           if (flow.loop[at] === LoopKind.tight && charges!.turns.get(at)! <= maxTallied) tight = at;
           if (flow.loop[at] === LoopKind.header) {
             copyTo(end);
             const turn = charges!.turns.get(at)!;
-            if (flow.dispatching[at] === 1) this.#takeFromLease(out, lease, turn, hints);
+            if (flow.dispatches(at)) this.#takeFromLease(out, lease, turn, hints);
             else this.#check(out, turn, hints);
           }
           break;
@@ -442,8 +442,7 @@ class Metering {
           if (counted) {
             // the counter's new value is on the stack
             copyTo(flow.start[counted.conditionAt]!);
-            out.get(last);
-            out.op(Opcode.i32Ne).branchIf(0);
+            out.get(last).op(Opcode.i32Ne).branchIf(0);
             copied = end;
             break;
           }

@@ -220,13 +220,13 @@ export const mutations: Mutation[] = [
   meter("tight loops have no checks", "this.#tally(out, tallyLocal(), turn, hints);", "{}"),
   meter(
     "a tally is not paid",
-    "this.#payTally(code, tally);\n    code.globalGet",
-    "code.i32(0).set(tally);\n    code.globalGet",
+    "this.#payTally(code, tally);\n    this.#settle(code, hints);",
+    "code.i32(0).set(tally);\n    this.#settle(code, hints);",
   ),
   meter(
     "a tally never asks",
-    "Opcode.i64LtS).if().call(this.#sliceEnd()).end().end();",
-    "Opcode.i64LtS).if().end().end();",
+    "this.#payTally(code, tally);\n    this.#settle(code, hints);",
+    "this.#payTally(code, tally);",
   ),
   meter(
     "a tally is not paid at the loop's end",
