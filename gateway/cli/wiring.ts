@@ -75,12 +75,12 @@ async function createServices(config: Config): Promise<ServicesProvider> {
   const broker = openBroker({ databaseUrl: url ?? null, dataDir: config.dataDir, maxConnections, timeoutMs });
   const egress = createEgress({ allow: [...config.egressAllow] });
   return {
-    forFunction: ({ config: wishes }) => {
+    forFunction: ({ functionName, config: wishes }) => {
       const policy = wishes.egress ? { hosts: wishes.egress } : {};
       const access = wishes.database ?? "write";
       return {
         fetch: (request, body, signal) => egress.fetch(request, body, signal, policy),
-        query: (request, signal) => broker.query(request, signal, access),
+        openDatabase: () => broker.openSession({ functionName, access }),
       };
     },
     poolStats: () => broker.stats(),

@@ -130,7 +130,9 @@ const fakeCompiler: Compiler = {
 const fakeServices: ServicesProvider = {
   forFunction: () => ({
     fetch: () => Promise.reject(new Error("not here")),
-    query: () => Promise.reject(new Error("not here")),
+    openDatabase: () => {
+      throw new Error("not here");
+    },
   }),
   poolStats: () => ({
     initialized: false,
