@@ -2,10 +2,12 @@ import type { BuildInput, BuildResult } from "../compiler/compiler.ts";
 import type { FunctionConfig } from "../compiler/types.ts";
 import type { RunOptions } from "../runtime/execution.ts";
 import type { InvocationRequest, InvocationResult } from "../runtime/invocation.ts";
+import type { QueryRequest, QueryResponse } from "../runtime/protocol.ts";
 import type { HostServices } from "../runtime/services.ts";
+import type { DatabaseAccess } from "./broker/broker.ts";
 import type { PoolStats } from "./broker/pool.ts";
 
-export type { BuildInput, PoolStats, RunOptions };
+export type { BuildInput, DatabaseAccess, PoolStats, RunOptions };
 
 /**
  * What the gateway needs from its neighbours, as interfaces: the gateway decides who may run what and when, and knows
@@ -36,8 +38,8 @@ export interface Runtime {
 /** Turns sources into an artefact. Throws an error with code `analysis_failed` (and `analysis`) or `compile_failed`. */
 export interface Compiler {
   build(input: BuildInput): Promise<Pick<BuildResult, "artifact" | "analysis">>;
-  /** The same function for the present engine, from the bundle that is in the artefact. Absent: not possible. */
-  rebuild?(artifact: Uint8Array): Promise<Uint8Array>;
+  /** The same function for the present engine, from the bundle that is in the artefact. */
+  rebuild(artifact: Uint8Array): Promise<Uint8Array>;
   close?(): Promise<void>;
 }
 
@@ -51,6 +53,27 @@ export interface ServicesTarget {
 /** Hands out host services; each live version gets its own, since egress and database rules are the function's. */
 export interface ServicesProvider {
   forFunction(target: ServicesTarget): HostServices;
-  poolStats(): PoolStats | Promise<PoolStats>;
   close(): Promise<void>;
+}
+
+/** What a process needs to run functions. */
+export interface EdgeParts {
+  runtime: Runtime;
+  services: ServicesProvider;
+}
+
+/** The functions' database. */
+export interface FunctionDatabase {
+  /** One statement, with a connection of its own. Rejects with a `HostError`, also when `signal` fires. */
+  query(request: QueryRequest, signal: AbortSignal, access: DatabaseAccess): Promise<QueryResponse>;
+  stats(): PoolStats | Promise<PoolStats>;
+  close(): Promise<void>;
+}
+
+/** Where artefacts come from. */
+export interface ArtifactSource {
+  /** Undefined when there is no such version. */
+  artifact(functionId: string, version: number): Promise<Uint8Array | undefined>;
+  /** The same function for the present engine, from the bundle that is in its artefact. */
+  rebuilt(functionId: string, version: number): Promise<Uint8Array | undefined>;
 }
