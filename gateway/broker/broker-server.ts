@@ -102,9 +102,12 @@ class Client {
       case Ask.query:
         this.#query(id, parse(query, head) as Query);
         return;
-      case Ask.cancel:
-        this.#queries.get(id)?.abort();
+      case Ask.cancel: {
+        const controller = this.#queries.get(id);
+        this.#queries.delete(id);
+        controller?.abort();
         return;
+      }
       case Ask.release:
         this.#session(id).release(parse(lease, head));
         return;
@@ -136,19 +139,16 @@ class Client {
     const bytes = request.text.length;
     this.#hold(bytes);
     this.#session(session)
-      .query(request, controller.signal)
+      .query(request, controller)
       .then(
         ({ rows, ...head }) => {
-          if (!controller.signal.aborted) this.#writer.write(encodeFrame(Answer.result, id, head, rows));
+          if (this.#queries.delete(id)) this.#writer.write(encodeFrame(Answer.result, id, head, rows));
         },
         (error) => {
-          if (!controller.signal.aborted) this.#fail(id, error);
+          if (this.#queries.delete(id)) this.#fail(id, error);
         },
       )
-      .finally(() => {
-        this.#queries.delete(id);
-        this.#hold(-bytes);
-      });
+      .finally(() => this.#hold(-bytes));
   }
 
   /** Reads on only while neither queries nor answers pile up. */

@@ -64,7 +64,7 @@ export interface Broker {
 
 /** A session whose results are still as the server sent them. */
 export interface RawSession extends Omit<DatabaseSession, "query"> {
-  query(request: QueryRequest, signal: AbortSignal): Promise<RawResult>;
+  query(request: QueryRequest, controller: AbortController): Promise<RawResult>;
 }
 
 export interface RawBroker extends Omit<Broker, "openSession"> {
@@ -83,7 +83,17 @@ export function openBroker(config: BrokerConfig): Broker {
     openSession(target) {
       const session = raw.openSession(target);
       return {
-        query: async (request, signal) => decodeResult(await session.query(request, signal)),
+        query: async (request, signal) => {
+          const controller = new AbortController();
+          const onAbort = () => controller.abort();
+          signal.addEventListener("abort", onAbort, { once: true });
+          if (signal.aborted) onAbort();
+          try {
+            return decodeResult(await session.query(request, controller));
+          } finally {
+            signal.removeEventListener("abort", onAbort);
+          }
+        },
         release: (lease) => session.release(lease),
         close: () => session.close(),
       };

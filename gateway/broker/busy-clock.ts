@@ -1,3 +1,5 @@
+const GRAIN_MS = 50;
+
 /** Adds up the time for which something is held, several times over when several are held at once, and calls back at a limit. */
 export class BusyClock {
   readonly #limitMs: number;
@@ -28,8 +30,10 @@ export class BusyClock {
     this.#settle();
     this.#held += by;
     clearTimeout(this.#timer);
-    if (this.#held > 0)
-      this.#timer = setTimeout(this.#onLimit, Math.max(0, this.#limitMs - this.#usedMs) / this.#held);
+    if (this.#held === 0) return;
+    const leftMs = Math.max(0, this.#limitMs - this.#usedMs) / this.#held;
+    // timers of few different lengths are cheaper
+    this.#timer = setTimeout(this.#onLimit, Math.ceil(leftMs / GRAIN_MS) * GRAIN_MS);
   }
 
   #settle(): number {

@@ -87,8 +87,16 @@ export class Pool {
   acquire(claim: Claim, signal: AbortSignal): Promise<Lane> {
     if (this.#closed) return Promise.reject(closedError());
     if (signal.aborted) return Promise.reject(abortError(signal));
-    const { promise, resolve, reject } = Promise.withResolvers<Lane>();
     const tenant = this.#tenant(claim.functionName);
+    if (this.#waiting.size === 0 && this.#mayTake(tenant)) {
+      const lane = this.#findIdle(tenant, claim.role);
+      if (lane) return Promise.resolve(lane);
+    }
+    return this.#wait(tenant, claim, signal);
+  }
+
+  #wait(tenant: Tenant, claim: Claim, signal: AbortSignal): Promise<Lane> {
+    const { promise, resolve, reject } = Promise.withResolvers<Lane>();
     const waiter: Waiter = { ...claim, left: false, resolve, reject };
     const leave = (error: Error) => {
       waiter.left = true;
@@ -168,13 +176,16 @@ export class Pool {
     }
   }
 
+  /** Not the last place, unless it is its first. */
+  #mayTake({ held }: Tenant): boolean {
+    return held === 0 || this.#held < this.#options.maxConnections - 1 || this.#tenants.size === 1;
+  }
+
   /** Whose turn it is. */
   #next(): Tenant | undefined {
-    const { maxConnections } = this.#options;
-    const lastIsKept = this.#held === maxConnections - 1 && this.#held > 0 && this.#tenants.size > 1;
     let next: Tenant | undefined;
     for (const tenant of this.#waiting) {
-      if (lastIsKept && tenant.held > 0) continue;
+      if (!this.#mayTake(tenant)) continue;
       if (!next || tenant.held < next.held || (tenant.held === next.held && tenant.servedAt < next.servedAt))
         next = tenant;
     }
@@ -183,26 +194,29 @@ export class Pool {
 
   /** Gives the waiter a connection, or the place for one. False when there is none. */
   #place(tenant: Tenant, waiter: Waiter): boolean {
-    const index = this.#idle.findIndex(({ lane }) => lane.role === waiter.role);
-    if (index >= 0) {
-      const lane = this.#takeIdle(index);
-      this.#hold(tenant, waiter);
-      this.#holders.set(lane, tenant);
-      waiter.resolve(lane);
-      return true;
-    }
-    if (this.#lanes.size + this.#opening < this.#options.maxConnections) {
-      this.#hold(tenant, waiter);
+    const idle = this.#findIdle(tenant, waiter.role);
+    if (idle) waiter.resolve(idle);
+    else if (this.#lanes.size + this.#opening < this.#options.maxConnections) {
+      this.#hold(tenant);
       this.#open(tenant, waiter);
-      return true;
-    }
-    if (this.#idle.length === 0) return false;
-    // all places are taken, and this one by a connection of another role
-    const lane = this.#takeIdle(0);
-    this.#hold(tenant, waiter);
-    this.#heirs.set(lane, () => this.#open(tenant, waiter));
-    lane.close();
+    } else if (this.#idle.length > 0) {
+      // all places are taken, and this one by a connection of another role
+      const lane = this.#takeIdle(0);
+      this.#hold(tenant);
+      this.#heirs.set(lane, () => this.#open(tenant, waiter));
+      lane.close();
+    } else return false;
+    this.#dequeue(tenant, waiter);
     return true;
+  }
+
+  #findIdle(tenant: Tenant, role: Role): Lane | undefined {
+    const index = this.#idle.findIndex(({ lane }) => lane.role === role);
+    if (index < 0) return undefined;
+    const lane = this.#takeIdle(index);
+    this.#hold(tenant);
+    this.#holders.set(lane, tenant);
+    return lane;
   }
 
   #dequeue(tenant: Tenant, waiter: Waiter): void {
@@ -210,8 +224,7 @@ export class Pool {
     if (tenant.waiters.size === 0) this.#waiting.delete(tenant);
   }
 
-  #hold(tenant: Tenant, waiter: Waiter): void {
-    this.#dequeue(tenant, waiter);
+  #hold(tenant: Tenant): void {
     tenant.held++;
     this.#held++;
     tenant.servedAt = ++this.#served;

@@ -35,7 +35,9 @@ export class Session {
   readonly #claim: Claim;
   readonly #access: "read" | "write";
   readonly #limits: SessionLimits;
-  readonly #ended = new AbortController();
+  /** What is under way, as what ends it. */
+  readonly #running = new Set<AbortController>();
+  #ended: HostError | null = null;
   readonly #leases = new Map<number, Lease>();
   readonly #clock: BusyClock;
   #lastLease = 0;
@@ -52,18 +54,22 @@ export class Session {
     this.#clock = new BusyClock(limits.heldMs, () => this.#end(timeLimit(limits.heldMs)));
   }
 
-  async query(request: QueryRequest, signal: AbortSignal): Promise<RawResult> {
+  /** The controller is the caller's, to stop the query; the session fires it as well, when it ends. */
+  async query(request: QueryRequest, controller: AbortController): Promise<RawResult> {
     const statement = checkStatement(request);
     this.#count(statement);
-    // the invocation's end, or that nobody waits for this query any more
-    const either = AbortSignal.any([signal, this.#ended.signal]);
-    const result =
-      request.lease === undefined
-        ? await this.#alone(statement, either)
-        : await this.#onLease(request.lease, statement, either);
-    this.#rows += result.rowCount;
-    this.#resultBytes += result.rows.length;
-    return result;
+    this.#running.add(controller);
+    try {
+      const result =
+        request.lease === undefined
+          ? await this.#alone(statement, controller.signal)
+          : await this.#onLease(request.lease, statement, controller.signal);
+      this.#rows += result.rowCount;
+      this.#resultBytes += result.rows.length;
+      return result;
+    } finally {
+      this.#running.delete(controller);
+    }
   }
 
   release(number: number): void {
@@ -77,17 +83,18 @@ export class Session {
   }
 
   close(): void {
-    this.#end(aborted());
+    this.#end(closed);
     for (const number of this.#leases.keys()) this.release(number);
   }
 
   #end(reason: HostError): void {
-    this.#ended.abort(reason);
+    this.#ended ??= reason;
+    for (const controller of this.#running) controller.abort(reason);
   }
 
   #count({ paramBytes }: Statement): void {
     const limits = this.#limits;
-    if (this.#ended.signal.aborted) throw this.#ended.signal.reason;
+    if (this.#ended) throw this.#ended;
     if (this.#clock.exhausted) throw timeLimit(limits.heldMs);
     if (++this.#queries > limits.queries)
       throw brokerError("db_too_many_queries", `more than ${limits.queries} queries in one invocation`);
@@ -134,8 +141,11 @@ export class Session {
     // one that was released must not silently become another connection, without the transaction
     if (number <= this.#lastLease) throw leaseEnded();
     this.#lastLease = number;
-    const lane = this.#take(this.#ended.signal);
-    lane.catch(() => {});
+    const controller = new AbortController();
+    this.#running.add(controller);
+    const lane = this.#take(controller.signal);
+    const over = () => this.#running.delete(controller);
+    lane.then(over, over);
     const lease = { lane, last: Promise.resolve() };
     this.#leases.set(number, lease);
     return lease;
@@ -151,5 +161,6 @@ export class Session {
   }
 }
 
+const closed = aborted();
 const timeLimit = (heldMs: number) =>
   brokerError("db_time_limit", `database connections were held for more than ${heldMs} ms in one invocation`);
