@@ -1,4 +1,5 @@
 import { difference, type Image, overlay, type Segment } from "../runtime/image.ts";
+import { customSections } from "./container.ts";
 import type { Analysis, FunctionConfig, SourceFiles } from "./types.ts";
 import { Assembler, emptyModule, type Module, readModule, writeModule } from "./wasm/index.ts";
 
@@ -84,6 +85,22 @@ export function encodeArtifact(input: {
     ],
   };
   return writeModule(module);
+}
+
+/** What an artefact is of: a function in JavaScript, or a WASI module. */
+export type ArtifactKind = "script" | "module";
+
+/** @throws ArtifactError for bytes that are no artefact. */
+export function kindOf(bytes: Uint8Array): ArtifactKind {
+  try {
+    const section = customSections(bytes).find(([name]) => name === Section.manifest);
+    if (!section) throw new ArtifactError(`not an artefact: it has no section ${Section.manifest}`);
+    // a script's manifest does not say
+    return JSON.parse(new TextDecoder().decode(section[1])).kind ?? "script";
+  } catch (cause) {
+    if (cause instanceof ArtifactError) throw cause;
+    throw new ArtifactError("not an artefact", { cause });
+  }
 }
 
 /** @throws ArtifactError for anything that {@link encodeArtifact} did not write. */

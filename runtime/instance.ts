@@ -3,7 +3,7 @@ import type { Meters } from "./budget.ts";
 import { GuestMessageError, readNumber } from "./guest-message.ts";
 import { changedBlocks, denseParts, type Image, pageSize, type SavedState } from "./image.ts";
 import { Op } from "./protocol.ts";
-import { wasiImports } from "./wasi.ts";
+import { wasiImports } from "./wasi/engine-imports.ts";
 
 /** What an instance asks of whoever runs something in it. */
 export interface Guest {
