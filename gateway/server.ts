@@ -1,5 +1,6 @@
 import { setTimeout } from "node:timers/promises";
 import { createAdminApp } from "./admin/app.ts";
+import { authenticator } from "./admin/authenticate.ts";
 import { Deployer } from "./admin/deployer.ts";
 import { ensureAdminKey, keyVerifier } from "./admin/key.ts";
 import { Admission } from "./admission.ts";
@@ -90,7 +91,11 @@ async function assemble(
   const invoker = new Invoker({ runtime, admission, recorder, logs, metrics, log });
   const { requireAnnotation } = config;
   const functions = store.functions;
-  const deployer = new Deployer({ compiler, runtime, functions, registry, logs, requireAnnotation });
+  const deployer = new Deployer({
+    ...{ compiler, runtime, functions, registry, logs, requireAnnotation },
+    active: (name) => admission.active(name),
+    drainMs: timeoutMs + 1000,
+  });
 
   const stop = new AbortController();
   const adminApp = createAdminApp({
@@ -103,7 +108,7 @@ async function assemble(
     logs,
     metrics,
     log,
-    verifyKey: keyVerifier(config.admin.key ?? ensureAdminKey(config.dataDir)),
+    authenticate: authenticator(keyVerifier(config.admin.key ?? ensureAdminKey(config.dataDir)), store.keys),
     poolStats: () => services.poolStats(),
     runtimeStats: () => runtime.stats(),
     workers: () => 0,
