@@ -1,7 +1,7 @@
 import type { FunctionConfig } from "../compiler/types.ts";
 import type { InvocationLimits } from "../runtime/invocation.ts";
 import type { HostServices } from "../runtime/services.ts";
-import { type Config, type FunctionLimits, lowerLimits } from "./config.ts";
+import { type EdgeConfig, type FunctionLimits, lowerLimits } from "./config.ts";
 import { type Mask, maskOf } from "./mask.ts";
 import type { Program } from "./ports.ts";
 import type { StoredFunction, VersionRef } from "./store/read-functions.ts";
@@ -12,8 +12,6 @@ export class LiveFunction {
   readonly name: string;
   readonly version: number;
   readonly config: FunctionConfig;
-  readonly createdAt: Date;
-  readonly updatedAt: Date;
   readonly limits: FunctionLimits;
   /** The same, as the runtime takes them. */
   readonly invocationLimits: InvocationLimits;
@@ -28,7 +26,7 @@ export class LiveFunction {
   constructor(
     stored: StoredFunction,
     { version, config: wishes }: VersionRef,
-    config: Config,
+    config: EdgeConfig,
     services: HostServices,
     load: () => Promise<Program>,
     program?: Promise<Program>,
@@ -37,8 +35,6 @@ export class LiveFunction {
     this.name = stored.name;
     this.version = version;
     this.config = wishes;
-    this.createdAt = stored.createdAt;
-    this.updatedAt = stored.updatedAt;
     this.services = services;
     this.limits = lowerLimits(config.limits, wishes);
     this.invocationLimits = {
@@ -51,7 +47,7 @@ export class LiveFunction {
       ...stored.variables,
       FUNCTION_TIMEOUT_MS: String(this.limits.timeoutMs),
       FUNCTION_MAX_MEMORY_MB: String(this.limits.memoryMb),
-      DB_TIMEOUT_MS: String(config.database.timeoutMs),
+      DB_TIMEOUT_MS: String(config.databaseTimeoutMs),
     };
     this.mask = maskOf(Object.values(stored.variables));
     this.#load = load;

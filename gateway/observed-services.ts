@@ -22,13 +22,20 @@ export function observeServices(services: HostServices, trace: Trace | null): Ob
         const headers = [...request.headers, ["traceparent", traceparent(trace)] as [string, string]];
         return services.fetch({ ...request, headers }, body, signal);
       },
-      query: async (request, signal) => {
-        if (underWay++ === 0) since = performance.now();
-        try {
-          return await services.query(request, signal);
-        } finally {
-          if (--underWay === 0) total += performance.now() - since;
-        }
+      openDatabase: () => {
+        const session = services.openDatabase();
+        return {
+          query: async (request, signal) => {
+            if (underWay++ === 0) since = performance.now();
+            try {
+              return await session.query(request, signal);
+            } finally {
+              if (--underWay === 0) total += performance.now() - since;
+            }
+          },
+          release: (lease) => session.release(lease),
+          close: () => session.close(),
+        };
       },
     },
     databaseMs: () => total + (underWay > 0 ? performance.now() - since : 0),

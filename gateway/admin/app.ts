@@ -1,15 +1,13 @@
 import { getConnInfo } from "@hono/node-server/conninfo";
 import { type Context, Hono, type MiddlewareHandler } from "hono";
-import type { Admission } from "../admission.ts";
-import type { Config } from "../config.ts";
+import type { Catalog } from "../catalog.ts";
 import { codeOf, errorResponse, PlatformError, toPlatformError } from "../errors.ts";
+import type { Fleet } from "../fleet.ts";
 import type { FunctionLogs } from "../function-logs.ts";
 import { FUNCTION_NAME } from "../function-name.ts";
-import type { Invoker } from "../invoker.ts";
 import type { Logger } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
-import type { PoolStats, RuntimeStats } from "../ports.ts";
-import type { Registry } from "../registry.ts";
+import type { FunctionDatabase } from "../ports.ts";
 import { requestIdOf } from "../request-id.ts";
 import type { Store } from "../store/open.ts";
 import { type Authenticate, authorize } from "./authenticate.ts";
@@ -20,20 +18,15 @@ import type { AdminEnv, Operation } from "./operation.ts";
 import { OPERATIONS } from "./operations/index.ts";
 
 export interface AdminDeps {
-  config: Config;
   store: Store;
-  registry: Registry;
+  catalog: Catalog;
   deployer: Deployer;
-  invoker: Invoker;
-  admission: Admission;
+  fleet: Fleet;
+  database: Pick<FunctionDatabase, "stats">;
   logs: FunctionLogs;
   metrics: Metrics;
   log: Logger;
   authenticate: Authenticate;
-  poolStats(): PoolStats | Promise<PoolStats>;
-  runtimeStats(): RuntimeStats;
-  /** Processes that execute functions besides this one. */
-  workers(): number;
   /** Whether `/metrics` asks for the key: when others than this machine can reach it. */
   guardMetrics: boolean;
   /** Ends open streams. */

@@ -31,7 +31,7 @@ const configSchema = z
     concurrency: count.max(10_000),
     fuel: count,
     egress: z.array(z.string().max(253)).max(100),
-    database: z.enum(["read", "write", "none"]),
+    database: z.union([z.literal("read"), z.literal("write"), z.literal(false)]),
     warmup: z.string().startsWith("/").max(2048),
   })
   .partial();
@@ -139,6 +139,8 @@ export const invokeSchema = z.strictObject({
   path: z.string().startsWith("/").optional(),
   query: z.union([text, z.record(text, z.union([text, z.array(text)]))]).optional(),
   headers: z.record(text, text).optional(),
+  /** One of the versions with traffic or a preview, whatever the traffic. Default: the one with the largest share. */
+  version: count.optional(),
   /** Text is sent as it is, anything else as JSON. */
   body: z.unknown().optional(),
   /** For a body that is no text. */

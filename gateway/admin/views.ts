@@ -1,5 +1,6 @@
 import type { FunctionConfig } from "../../compiler/types.ts";
-import { PREVIEW_HASH_DIGITS, type Route } from "../route.ts";
+import type { DeployedFunction } from "../catalog.ts";
+import { PREVIEW_HASH_DIGITS } from "../edge/route.ts";
 import type { Traffic } from "../traffic.ts";
 
 /** A function as the admin API shows it. */
@@ -28,25 +29,25 @@ export interface FunctionView {
   activeExecutions: number;
 }
 
-export function functionView({ stored, main }: Route, activeExecutions: number): FunctionView {
-  const { timeoutMs, memoryMb, concurrency, fuel } = main.limits;
-  const { name, traffic, versions } = stored;
+export function functionView(deployed: DeployedFunction, activeExecutions: number): FunctionView {
+  const { timeoutMs, memoryMb, concurrency, fuel } = deployed.limits;
+  const { name, traffic, versions } = deployed;
   return {
-    id: stored.id,
+    id: deployed.id,
     name,
-    version: stored.liveVersion,
-    revision: stored.revision,
+    version: deployed.liveVersion,
+    revision: deployed.revision,
     traffic: percentages(traffic),
     sticky: traffic.sticky ?? null,
-    access: stored.keys === null ? "public" : "key",
+    access: deployed.keys === null ? "public" : "key",
     path: `/f/${name}`,
     previews: Object.fromEntries(
       versions.map(({ version, artifactHash }) => [version, previewPath(name, artifactHash)]),
     ),
     limits: { timeoutMs, memoryMb, concurrency, fuel },
-    config: main.config,
-    createdAt: stored.createdAt.toISOString(),
-    updatedAt: stored.updatedAt.toISOString(),
+    config: deployed.config,
+    createdAt: deployed.createdAt.toISOString(),
+    updatedAt: deployed.updatedAt.toISOString(),
     activeExecutions,
   };
 }

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { PlatformError } from "../errors.ts";
-import type { Registry } from "../registry.ts";
-import type { Routed } from "../route.ts";
+import type { Registry } from "./registry.ts";
+import type { Routed } from "./route.ts";
 
 /** Carries the key of a protected function; it is not handed on to the function. */
 export const FUNCTION_KEY_HEADER = "x-function-key";

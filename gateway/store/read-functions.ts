@@ -17,8 +17,8 @@ export interface VersionRef {
 export interface InvocationKey {
   /** SHA-256, hexadecimal. */
   hash: string;
-  /** Null: never. */
-  expiresAt: Date | null;
+  /** Milliseconds since 1970; null: never. */
+  expiresAtMs: number | null;
 }
 
 /** Everything about a function that its executions depend on, but for the artefacts. */
@@ -162,5 +162,8 @@ async function readKeys(db: Database | Transaction): Promise<{ of: string | null
         sql`${apiKeys.scopes} ?| array['invoke', 'admin']`,
       ),
     );
-  return rows.map(({ functionName, hash, expiresAt }) => ({ of: functionName, key: { hash, expiresAt } }));
+  return rows.map(({ functionName, hash, expiresAt }) => ({
+    of: functionName,
+    key: { hash, expiresAtMs: expiresAt?.getTime() ?? null },
+  }));
 }

@@ -1,4 +1,6 @@
 import type { FunctionConfig } from "../../../compiler/types.ts";
+import type { DeployedFunction } from "../../catalog.ts";
+import type { AdminDeps } from "../app.ts";
 import { authorize } from "../authenticate.ts";
 import {
   changedDocument,
@@ -11,7 +13,12 @@ import {
 } from "../documents.ts";
 import { accessSchema, deploySchema, rollbackSchema, trafficSchema } from "../input.ts";
 import { operation } from "../operation.ts";
-import { functionView } from "../views.ts";
+import { type FunctionView, functionView } from "../views.ts";
+
+async function view({ fleet }: AdminDeps, deployed: DeployedFunction): Promise<FunctionView> {
+  const { active } = await fleet.stats();
+  return functionView(deployed, active[deployed.name] ?? 0);
+}
 
 const missing = ["function_not_found"] as const;
 
@@ -30,11 +37,13 @@ export const functionOperations = [
       authorize(c.get("principal"), "deploy", body.name);
       c.set("functionName", body.name);
       const request = { ...body, config: body.config as FunctionConfig };
-      const { route, version, created, analysis } = await deps.deployer.deploy(request, c.get("by"));
-      const { name } = route.stored;
+      const { deployed, version, created, analysis } = await deps.deployer.deploy(request, c.get("by"));
+      const { name } = deployed;
       deps.log.info({ requestId: c.get("requestId"), function: name, version, created }, "deployed");
-      const view = functionView(route, deps.admission.active(name));
-      return c.json({ function: view, version, created, analysis }, created ? 201 : 200);
+      return c.json(
+        { function: await view(deps, deployed), version, created, analysis },
+        created ? 201 : 200,
+      );
     },
   }),
   operation({
@@ -45,13 +54,14 @@ export const functionOperations = [
     summary: "All functions; with a key that is restricted to one function, that one",
     answer: { status: 200, schema: functionsDocument },
     errors: [],
-    handle({ c, deps: { registry, admission } }) {
+    async handle({ c, deps: { catalog, fleet } }) {
       const principal = c.get("principal");
       authorize(principal, "read", principal.functionName);
-      const functions = registry
+      const { active } = await fleet.stats();
+      const functions = catalog
         .list()
-        .filter(({ stored }) => [null, stored.name].includes(principal.functionName))
-        .map((route) => functionView(route, admission.active(route.stored.name)));
+        .filter(({ name }) => [null, name].includes(principal.functionName))
+        .map((deployed) => functionView(deployed, active[deployed.name] ?? 0));
       return c.json({ functions });
     },
   }),
@@ -62,9 +72,8 @@ export const functionOperations = [
     summary: "One function",
     answer: { status: 200, schema: functionDocument },
     errors: [...missing],
-    handle({ c, deps: { registry, admission }, param }) {
-      const name = param("name");
-      return c.json(functionView(registry.route(name), admission.active(name)));
+    async handle({ c, deps, param }) {
+      return c.json(await view(deps, deps.catalog.get(param("name"))));
     },
   }),
   operation({
@@ -89,8 +98,8 @@ export const functionOperations = [
     summary: "All versions, the newest first",
     answer: { status: 200, schema: versionsDocument },
     errors: [...missing],
-    async handle({ c, deps: { registry, store }, param }) {
-      const { id } = registry.route(param("name")).stored;
+    async handle({ c, deps: { catalog, store }, param }) {
+      const { id } = catalog.get(param("name"));
       return c.json({ versions: await store.functions.versions(id) });
     },
   }),
@@ -103,10 +112,10 @@ export const functionOperations = [
     answer: { status: 200, schema: changedDocument },
     errors: [...missing, "version_not_found"],
     async handle({ c, deps, body: { version }, param }) {
-      const route = await deps.deployer.rollback(param("name"), version, c.get("by"));
-      const { name } = route.stored;
+      const deployed = await deps.deployer.rollback(param("name"), version, c.get("by"));
+      const { name } = deployed;
       deps.log.info({ requestId: c.get("requestId"), function: name, version }, "rolled back");
-      return c.json({ function: functionView(route, deps.admission.active(name)), version });
+      return c.json({ function: await view(deps, deployed), version });
     },
   }),
   operation({
@@ -118,10 +127,10 @@ export const functionOperations = [
     answer: { status: 200, schema: functionChangeDocument },
     errors: [...missing, "version_not_found"],
     async handle({ c, deps, body: traffic, param }) {
-      const route = await deps.deployer.setTraffic(param("name"), traffic, c.get("by"));
-      const { name } = route.stored;
+      const deployed = await deps.deployer.setTraffic(param("name"), traffic, c.get("by"));
+      const { name } = deployed;
       deps.log.info({ requestId: c.get("requestId"), function: name, traffic }, "traffic shared out");
-      return c.json({ function: functionView(route, deps.admission.active(name)) });
+      return c.json({ function: await view(deps, deployed) });
     },
   }),
   operation({
@@ -134,11 +143,11 @@ export const functionOperations = [
     errors: [...missing],
     async handle({ c, deps, body: { access }, param }) {
       const name = param("name");
-      const route = await deps.deployer.change(name, () =>
+      const deployed = await deps.deployer.change(name, () =>
         deps.store.functions.setKeyRequired(name, access === "key"),
       );
       deps.log.info({ requestId: c.get("requestId"), function: name, access }, "access changed");
-      return c.json({ function: functionView(route, deps.admission.active(name)) });
+      return c.json({ function: await view(deps, deployed) });
     },
   }),
 ];

@@ -72,9 +72,9 @@ export const keyOperations = [
 ];
 
 /** Protected functions carry the keys that they take. */
-async function refreshProtected({ registry, deployer, store }: AdminDeps): Promise<void> {
-  for (const { stored } of registry.list()) {
-    if (stored.keys !== null) await deployer.change(stored.name, () => store.functions.get(stored.name));
+async function refreshProtected({ catalog, deployer, store }: AdminDeps): Promise<void> {
+  for (const { name, keys } of catalog.list()) {
+    if (keys !== null) await deployer.change(name, () => store.functions.get(name));
   }
 }
 

@@ -1,8 +1,6 @@
 import { z } from "zod";
-import { RequestScope } from "../../request-scope.ts";
 import { invocationDocument, invocationsDocument, logsDocument, statsDocument } from "../documents.ts";
 import { invokeSchema, limitSchema, listQuery } from "../input.ts";
-import { invokeForAdmin } from "../invoke.ts";
 import { streamLogs } from "../log-stream.ts";
 import { operation } from "../operation.ts";
 
@@ -16,12 +14,17 @@ export const runningOperations = [
     summary: "Call a function; the answer tells what it cost, and why it failed",
     body: invokeSchema,
     answer: { status: 200, schema: invocationDocument },
-    errors: ["function_not_found", "concurrency_limit", "overloaded", "execution_timeout"],
+    errors: [
+      "function_not_found",
+      "version_not_found",
+      "concurrency_limit",
+      "overloaded",
+      "execution_timeout",
+    ],
     harmless: true,
     async handle({ c, deps, body, param }) {
-      const live = deps.registry.get(param("name"));
-      using scope = new RequestScope(deps.config.limits.requestTimeoutMs, c.req.raw.signal);
-      return c.json(await invokeForAdmin(deps.invoker, live, body, c.get("requestId"), scope));
+      const { name } = deps.catalog.get(param("name"));
+      return c.json(await deps.fleet.invoke(name, body, c.get("requestId"), c.req.raw.signal));
     },
   }),
   operation({
@@ -32,8 +35,8 @@ export const runningOperations = [
     query: listQuery,
     answer: { status: 200, schema: invocationsDocument },
     errors: ["function_not_found"],
-    async handle({ c, deps: { registry, store }, query, param }) {
-      const { id } = registry.route(param("name")).stored;
+    async handle({ c, deps: { catalog, store }, query, param }) {
+      const { id } = catalog.get(param("name"));
       return c.json({ invocations: await store.invocations.recent(id, query.limit) });
     },
   }),
@@ -45,8 +48,8 @@ export const runningOperations = [
     query: logsQuery,
     answer: { status: 200, schema: logsDocument },
     errors: ["function_not_found"],
-    handle({ c, deps: { registry, logs, stop }, query, param }) {
-      const { name } = registry.route(param("name")).stored;
+    handle({ c, deps: { catalog, logs, stop }, query, param }) {
+      const { name } = catalog.get(param("name"));
       if (query.follow === "1") return streamLogs(c, logs, name, query.limit, stop);
       return c.json({ logs: logs.recent(name, query.limit) });
     },
@@ -58,14 +61,15 @@ export const runningOperations = [
     summary: "What the server is doing now",
     answer: { status: 200, schema: statsDocument },
     errors: [],
-    async handle({ c, deps }) {
+    async handle({ c, deps: { fleet, catalog, database } }) {
+      const { activeExecutions, queuedExecutions, workers, sandboxes } = await fleet.stats();
       return c.json({
-        activeExecutions: deps.admission.active(),
-        queuedExecutions: deps.admission.queued(),
-        functions: deps.registry.size,
-        workers: deps.workers(),
-        sandboxes: deps.runtimeStats(),
-        pool: await deps.poolStats(),
+        activeExecutions,
+        queuedExecutions,
+        functions: catalog.size,
+        workers,
+        sandboxes,
+        pool: await database.stats(),
       });
     },
   }),

@@ -13,8 +13,8 @@ export const secretOperations = [
     summary: "The names of a function's variables and secrets",
     answer: { status: 200, schema: secretsDocument },
     errors: ["function_not_found"],
-    async handle({ c, deps: { registry, store }, param }) {
-      const { id } = registry.route(param("name")).stored;
+    async handle({ c, deps: { catalog, store }, param }) {
+      const { id } = catalog.get(param("name"));
       return c.json({ secrets: await store.secrets.names(id) });
     },
   }),
@@ -64,12 +64,12 @@ export const secretOperations = [
 async function set({ c, deps, param }: Call<unknown, unknown>, values: Record<string, string>) {
   const name = param("name");
   try {
-    const { stored } = await deps.deployer.change(name, () => deps.store.secrets.set(name, values));
+    const { revision } = await deps.deployer.change(name, () => deps.store.secrets.set(name, values));
     deps.log.info(
       { requestId: c.get("requestId"), function: name, keys: Object.keys(values) },
       "secrets set",
     );
-    return c.json({ revision: stored.revision });
+    return c.json({ revision });
   } catch (error) {
     if (!(error instanceof TooManySecretsError)) throw error;
     throw new PlatformError("invalid_input", `A function can have ${MAX_SECRETS} secrets at most`);
@@ -78,11 +78,11 @@ async function set({ c, deps, param }: Call<unknown, unknown>, values: Record<st
 
 async function remove({ c, deps, param }: Call<unknown, unknown>, key?: string) {
   const name = param("name");
-  const { stored } = await deps.deployer.change(name, async () => {
+  const { revision } = await deps.deployer.change(name, async () => {
     const changed = await deps.store.secrets.remove(name, key);
     if (changed || key === undefined) return changed;
     throw new PlatformError("secret_not_found", `${name} has no secret ${JSON.stringify(key.slice(0, 128))}`);
   });
   deps.log.info({ requestId: c.get("requestId"), function: name, key: key ?? "all" }, "secrets removed");
-  return c.json({ revision: stored.revision });
+  return c.json({ revision });
 }

@@ -1,8 +1,8 @@
 import { timingSafeEqual } from "node:crypto";
-import { PlatformError } from "./errors.ts";
-import type { LiveFunction } from "./live-function.ts";
-import type { StoredFunction, VersionRef } from "./store/read-functions.ts";
-import { draw } from "./traffic.ts";
+import { PlatformError } from "../errors.ts";
+import type { LiveFunction } from "../live-function.ts";
+import type { InvocationKey, StoredFunction, VersionRef } from "../store/read-functions.ts";
+import { draw } from "../traffic.ts";
 
 /** A version that answers a request, and the cookie that goes with the answer. */
 export interface Routed {
@@ -75,5 +75,4 @@ export class Route {
 
 const sameHash = (a: string, b: string) => timingSafeEqual(Buffer.from(a, "hex"), Buffer.from(b, "hex"));
 
-const inForce = ({ expiresAt }: { expiresAt: Date | null }) =>
-  expiresAt === null || expiresAt.getTime() > Date.now();
+const inForce = ({ expiresAtMs }: InvocationKey) => expiresAtMs === null || expiresAtMs > Date.now();
