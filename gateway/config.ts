@@ -33,6 +33,15 @@ export interface Config {
   logLevel: string;
 }
 
+/** What a process that runs functions knows of the settings: limits and addresses, nothing secret. */
+export type EdgeConfig = Pick<Config, "limits" | "egressAllow" | "edge" | "logLevel"> & {
+  databaseTimeoutMs: number;
+};
+
+export function edgeConfig({ limits, egressAllow, edge, logLevel, database }: Config): EdgeConfig {
+  return { limits, egressAllow, edge, logLevel, databaseTimeoutMs: database.timeoutMs };
+}
+
 export type SettingValues = Partial<Record<SettingName, string | undefined>>;
 
 export interface ConfigSources {

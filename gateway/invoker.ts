@@ -15,8 +15,8 @@ export interface InvokerDeps {
   runtime: Pick<Runtime, "run">;
   admission: Admission;
   recorder: Pick<Recorder, "start">;
-  logs: FunctionLogs;
-  metrics: Metrics;
+  logs: Pick<FunctionLogs, "append">;
+  metrics: Pick<Metrics, "executed" | "refused">;
   log: Logger;
 }
 

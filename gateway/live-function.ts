@@ -1,7 +1,7 @@
 import type { FunctionConfig } from "../compiler/types.ts";
 import type { InvocationLimits } from "../runtime/invocation.ts";
 import type { HostServices } from "../runtime/services.ts";
-import { type Config, type FunctionLimits, lowerLimits } from "./config.ts";
+import { type EdgeConfig, type FunctionLimits, lowerLimits } from "./config.ts";
 import type { Program } from "./ports.ts";
 import type { StoredFunction } from "./store/functions.ts";
 
@@ -11,8 +11,6 @@ export class LiveFunction {
   readonly name: string;
   readonly version: number;
   readonly config: FunctionConfig;
-  readonly createdAt: Date;
-  readonly updatedAt: Date;
   readonly limits: FunctionLimits;
   /** The same, as the runtime takes them. */
   readonly invocationLimits: InvocationLimits;
@@ -24,7 +22,7 @@ export class LiveFunction {
 
   constructor(
     stored: StoredFunction,
-    config: Config,
+    config: EdgeConfig,
     services: HostServices,
     load: () => Promise<Program>,
     program?: Program,
@@ -33,8 +31,6 @@ export class LiveFunction {
     this.name = stored.name;
     this.version = stored.liveVersion;
     this.config = stored.config;
-    this.createdAt = stored.createdAt;
-    this.updatedAt = stored.updatedAt;
     this.services = services;
     this.limits = lowerLimits(config.limits, stored.config);
     this.invocationLimits = {
@@ -46,7 +42,7 @@ export class LiveFunction {
     this.env = {
       FUNCTION_TIMEOUT_MS: String(this.limits.timeoutMs),
       FUNCTION_MAX_MEMORY_MB: String(this.limits.memoryMb),
-      DB_TIMEOUT_MS: String(config.database.timeoutMs),
+      DB_TIMEOUT_MS: String(config.databaseTimeoutMs),
     };
     this.#load = load;
     if (program !== undefined) this.#program = Promise.resolve(program);

@@ -356,6 +356,9 @@ export class Execution extends Sandbox implements Waiting {
       case Op.cancel:
         this.#operations.cancel(readNumber(text));
         return 0;
+      case Op.release:
+        this.#operations.release(readNumber(text));
+        return 0;
       case Op.done:
         this.#finish();
         return 0;

@@ -11,4 +11,4 @@ export type {
 } from "./invocation.ts";
 export type { Program } from "./program.ts";
 export { Runtime, type RuntimeOptions } from "./runtime.ts";
-export { HostError, type HostServices } from "./services.ts";
+export { type DatabaseSession, HostError, type HostServices } from "./services.ts";

@@ -1,38 +1,29 @@
 import { Hono, type MiddlewareHandler } from "hono";
-import type { Admission } from "../admission.ts";
-import type { Config } from "../config.ts";
+import type { Catalog, DeployedFunction } from "../catalog.ts";
 import { errorResponse, PlatformError, toPlatformError } from "../errors.ts";
+import type { Fleet } from "../fleet.ts";
 import type { FunctionLogs } from "../function-logs.ts";
-import type { Invoker } from "../invoker.ts";
 import type { Logger } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
-import type { PoolStats, RuntimeStats } from "../ports.ts";
-import type { Registry } from "../registry.ts";
+import type { FunctionDatabase } from "../ports.ts";
 import { requestIdOf } from "../request-id.ts";
-import { RequestScope } from "../request-scope.ts";
 import type { Actor } from "../store/functions.ts";
 import type { Store } from "../store/open.ts";
 import type { Deployer } from "./deployer.ts";
 import { checked, deploySchema, invokeSchema, jsonInput, limitSchema, rollbackSchema } from "./input.ts";
-import { invokeForAdmin } from "./invoke.ts";
 import { streamLogs } from "./log-stream.ts";
 import { functionView } from "./views.ts";
 
 export interface AdminDeps {
-  config: Config;
   store: Store;
-  registry: Registry;
+  catalog: Catalog;
   deployer: Deployer;
-  invoker: Invoker;
-  admission: Admission;
+  fleet: Fleet;
+  database: Pick<FunctionDatabase, "stats">;
   logs: FunctionLogs;
   metrics: Metrics;
   log: Logger;
   verifyKey(presented: string): boolean;
-  poolStats(): PoolStats | Promise<PoolStats>;
-  runtimeStats(): RuntimeStats;
-  /** Processes that execute functions besides this one. */
-  workers(): number;
   /** Whether `/metrics` asks for the key: when others than this machine can reach it. */
   guardMetrics: boolean;
   /** Ends open streams. */
@@ -78,19 +69,26 @@ function requireKey(verify: (presented: string) => boolean): MiddlewareHandler<E
 }
 
 function addFunctionRoutes(app: Hono<Env>, deps: AdminDeps): void {
-  const { registry, deployer, store, log } = deps;
-  const view = (name: string) => functionView(registry.get(name), deps.admission.active(name));
+  const { catalog, deployer, fleet, store, log } = deps;
+  const view = async (deployed: DeployedFunction) => {
+    const { active } = await fleet.stats();
+    return functionView(deployed, active[deployed.name] ?? 0);
+  };
 
   app.post("/v1/functions", async (c) => {
     const input = await jsonInput(c.req.raw, deploySchema);
     const request = { ...input, config: input.config as import("../../compiler/types.ts").FunctionConfig };
-    const { live, analysis } = await deployer.deploy(request, c.get("by"));
-    log.info({ requestId: c.get("requestId"), function: live.name, version: live.version }, "deployed");
-    const shown = functionView(live, deps.admission.active(live.name));
-    return c.json({ function: shown, version: live.version, analysis }, 201);
+    const { deployed, analysis } = await deployer.deploy(request, c.get("by"));
+    const version = deployed.liveVersion;
+    log.info({ requestId: c.get("requestId"), function: deployed.name, version }, "deployed");
+    return c.json({ function: await view(deployed), version, analysis }, 201);
   });
-  app.get("/v1/functions", (c) => c.json({ functions: registry.list().map((live) => view(live.name)) }));
-  app.get("/v1/functions/:name", (c) => c.json(view(c.req.param("name"))));
+  app.get("/v1/functions", async (c) => {
+    const { active } = await fleet.stats();
+    const functions = catalog.list().map((deployed) => functionView(deployed, active[deployed.name] ?? 0));
+    return c.json({ functions });
+  });
+  app.get("/v1/functions/:name", async (c) => c.json(await view(catalog.get(c.req.param("name")))));
   app.delete("/v1/functions/:name", async (c) => {
     const name = c.req.param("name");
     await deployer.remove(name, c.get("by"));
@@ -98,45 +96,45 @@ function addFunctionRoutes(app: Hono<Env>, deps: AdminDeps): void {
     return c.json({ name, deleted: true });
   });
   app.get("/v1/functions/:name/versions", async (c) => {
-    const live = registry.get(c.req.param("name"));
-    return c.json({ versions: await store.functions.versions(live.id) });
+    const { id } = catalog.get(c.req.param("name"));
+    return c.json({ versions: await store.functions.versions(id) });
   });
   app.post("/v1/functions/:name/rollback", async (c) => {
     const { version } = await jsonInput(c.req.raw, rollbackSchema);
-    const live = await deployer.rollback(c.req.param("name"), version, c.get("by"));
-    log.info({ requestId: c.get("requestId"), function: live.name, version }, "rolled back");
-    return c.json({ function: view(live.name), version });
+    const deployed = await deployer.rollback(c.req.param("name"), version, c.get("by"));
+    log.info({ requestId: c.get("requestId"), function: deployed.name, version }, "rolled back");
+    return c.json({ function: await view(deployed), version });
   });
 }
 
 function addOperationRoutes(app: Hono<Env>, deps: AdminDeps): void {
-  const { registry, store, logs, admission, metrics } = deps;
+  const { catalog, fleet, database, store, logs, metrics } = deps;
 
   app.post("/v1/functions/:name/invoke", async (c) => {
-    const live = registry.get(c.req.param("name"));
+    const { name } = catalog.get(c.req.param("name"));
     const input = await jsonInput(c.req.raw, invokeSchema);
-    using scope = new RequestScope(deps.config.limits.requestTimeoutMs, c.req.raw.signal);
-    return c.json(await invokeForAdmin(deps.invoker, live, input, c.get("requestId"), scope));
+    return c.json(await fleet.invoke(name, input, c.get("requestId"), c.req.raw.signal));
   });
   app.get("/v1/functions/:name/invocations", async (c) => {
-    const live = registry.get(c.req.param("name"));
+    const { id } = catalog.get(c.req.param("name"));
     const limit = checked(limitSchema, c.req.query("limit"), "limit");
-    return c.json({ invocations: await store.invocations.recent(live.id, limit) });
+    return c.json({ invocations: await store.invocations.recent(id, limit) });
   });
   app.get("/v1/functions/:name/logs", (c) => {
-    const { name } = registry.get(c.req.param("name"));
+    const { name } = catalog.get(c.req.param("name"));
     const limit = checked(limitSchema, c.req.query("limit"), "limit");
     if (c.req.query("follow") === "1") return streamLogs(c, logs, name, limit, deps.stop);
     return c.json({ logs: logs.recent(name, limit) });
   });
   app.get("/v1/stats", async (c) => {
+    const { activeExecutions, queuedExecutions, workers, sandboxes } = await fleet.stats();
     return c.json({
-      activeExecutions: admission.active(),
-      queuedExecutions: admission.queued(),
-      functions: registry.size,
-      workers: deps.workers(),
-      sandboxes: deps.runtimeStats(),
-      pool: await deps.poolStats(),
+      activeExecutions,
+      queuedExecutions,
+      functions: catalog.size,
+      workers,
+      sandboxes,
+      pool: await database.stats(),
     });
   });
   app.get("/metrics", async (c) => {

@@ -1,18 +1,18 @@
 import type { Analysis, Bundle, FunctionConfig } from "../../compiler/types.ts";
+import type { Catalog, DeployedFunction } from "../catalog.ts";
 import { codeOf, PlatformError } from "../errors.ts";
+import type { Fleet } from "../fleet.ts";
 import type { FunctionLogs } from "../function-logs.ts";
 import { checkFunctionName } from "../function-name.ts";
 import { KeyedLock } from "../keyed-lock.ts";
-import type { LiveFunction } from "../live-function.ts";
-import type { BuildInput, Compiler, Runtime } from "../ports.ts";
-import type { Registry } from "../registry.ts";
-import type { Actor, FunctionStore } from "../store/functions.ts";
+import type { BuildInput, Compiler } from "../ports.ts";
+import type { Actor, FunctionStore, StoredFunction } from "../store/functions.ts";
 
 export interface DeployerDeps {
   compiler: Compiler;
-  runtime: Pick<Runtime, "load">;
   functions: FunctionStore;
-  registry: Registry;
+  catalog: Catalog;
+  fleet: Pick<Fleet, "check" | "put" | "remove">;
   logs: FunctionLogs;
   requireAnnotation: boolean;
 }
@@ -42,44 +42,50 @@ export class Deployer {
    * Analyses, builds, stores, makes live (R5). Throws `analysis_failed` with the findings, `compile_failed`, or
    * `invalid_input`; nothing is stored then.
    */
-  deploy(request: DeployRequest, by: Actor): Promise<{ live: LiveFunction; analysis: Analysis }> {
+  deploy(request: DeployRequest, by: Actor): Promise<{ deployed: DeployedFunction; analysis: Analysis }> {
     const name = checkFunctionName(request.name);
     const input = this.#buildInput(request);
     return this.#lock.run(name, async () => {
-      const { runtime, functions, registry } = this.#deps;
+      const { functions, fleet } = this.#deps;
       const { artifact, analysis } = await this.#build(input);
-      let program: unknown;
-      try {
-        program = await runtime.load(artifact);
-      } catch (error) {
+      await fleet.check(artifact).catch((error) => {
         throw new PlatformError("compile_failed", "The built artefact cannot be loaded", { cause: error });
-      }
+      });
       const config = { ...analysis.config, ...request.config } as FunctionConfig;
       const stored = await functions.deploy({ name, artifact, analysis, config }, by);
-      return { live: registry.put(stored, program), analysis };
+      return { deployed: await this.#publish(stored, artifact), analysis };
     });
   }
 
   /** Makes an earlier version live. Throws `function_not_found`, `version_not_found`. */
-  rollback(name: string, version: number, by: Actor): Promise<LiveFunction> {
+  rollback(name: string, version: number, by: Actor): Promise<DeployedFunction> {
     return this.#lock.run(name, async () => {
-      const { functions, registry } = this.#deps;
-      registry.get(name);
+      const { functions, catalog } = this.#deps;
+      catalog.get(name);
       const stored = await functions.setLive(name, version, by);
       if (!stored) throw new PlatformError("version_not_found", `${name} has no version ${version}`);
-      return registry.put(stored);
+      return this.#publish(stored);
     });
   }
 
   /** Removes a function and all its versions; what is in flight ends normally. Throws `function_not_found`. */
   remove(name: string, by: Actor): Promise<void> {
     return this.#lock.run(name, async () => {
-      const { functions, registry, logs } = this.#deps;
-      registry.get(name);
+      const { functions, catalog, fleet, logs } = this.#deps;
+      catalog.get(name);
       await functions.remove(name, by);
-      registry.remove(name);
+      catalog.remove(name);
+      await fleet.remove(name);
       logs.clear(name);
     });
+  }
+
+  /** The catalogue goes first: whoever starts to run functions meanwhile begins with what is in it. */
+  async #publish(stored: StoredFunction, artifact?: Uint8Array): Promise<DeployedFunction> {
+    const { catalog, fleet } = this.#deps;
+    const deployed = catalog.put(stored);
+    await fleet.put(stored, artifact);
+    return deployed;
   }
 
   #buildInput(request: DeployRequest): BuildInput {

@@ -15,7 +15,7 @@ const configSchema = z
     concurrency: count.max(10_000),
     fuel: count,
     egress: z.array(z.string().max(253)).max(100),
-    database: z.enum(["read", "write", "none"]),
+    database: z.union([z.literal("read"), z.literal("write"), z.literal(false)]),
     warmup: z.string().startsWith("/").max(2048),
   })
   .partial();

@@ -1,5 +1,5 @@
 import type { FunctionConfig } from "../../compiler/types.ts";
-import type { LiveFunction } from "../live-function.ts";
+import type { DeployedFunction } from "../catalog.ts";
 
 /** A function as the admin API shows it. */
 export interface FunctionView {
@@ -17,17 +17,17 @@ export interface FunctionView {
   activeExecutions: number;
 }
 
-export function functionView(live: LiveFunction, activeExecutions: number): FunctionView {
-  const { timeoutMs, memoryMb, concurrency, fuel } = live.limits;
+export function functionView(deployed: DeployedFunction, activeExecutions: number): FunctionView {
+  const { timeoutMs, memoryMb, concurrency, fuel } = deployed.limits;
   return {
-    id: live.id,
-    name: live.name,
-    version: live.version,
-    path: `/f/${live.name}`,
+    id: deployed.id,
+    name: deployed.name,
+    version: deployed.liveVersion,
+    path: `/f/${deployed.name}`,
     limits: { timeoutMs, memoryMb, concurrency, fuel },
-    config: live.config,
-    createdAt: live.createdAt.toISOString(),
-    updatedAt: live.updatedAt.toISOString(),
+    config: deployed.config,
+    createdAt: deployed.createdAt.toISOString(),
+    updatedAt: deployed.updatedAt.toISOString(),
     activeExecutions,
   };
 }

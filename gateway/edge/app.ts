@@ -1,19 +1,19 @@
 import { type Context, Hono } from "hono";
 import type { Admission } from "../admission.ts";
 import { requestBody } from "../body.ts";
-import type { Config } from "../config.ts";
+import type { EdgeConfig } from "../config.ts";
 import { codeOf, errorResponse, outcomeError, PlatformError, toPlatformError } from "../errors.ts";
 import { requestHeaders } from "../headers.ts";
 import type { Invoker } from "../invoker.ts";
 import type { Logger } from "../log.ts";
-import type { Registry } from "../registry.ts";
 import { requestIdOf } from "../request-id.ts";
 import { RequestScope } from "../request-scope.ts";
+import type { Registry } from "./registry.ts";
 import { toHttpResponse } from "./respond.ts";
 import { edgeTarget } from "./target.ts";
 
 export interface EdgeDeps {
-  config: Config;
+  config: EdgeConfig;
   registry: Registry;
   invoker: Invoker;
   admission: Admission;

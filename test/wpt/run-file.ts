@@ -96,7 +96,7 @@ export async function runFile(root: string, file: string, source: string): Promi
         context: { requestId: "wpt", functionName: "wpt", version: 1 },
         services: {
           fetch: (request) => answer(root, request),
-          query: refuse,
+          openDatabase: () => ({ query: refuse, release() {}, close() {} }),
         },
       },
     );
