@@ -110,7 +110,7 @@ export const SETTINGS = {
   ),
   MAX_BODY_MB: setting(wholeNumber(1, 1024, "MB"), 10, "largest request body, MB"),
   MAX_RESPONSE_MB: setting(wholeNumber(1, 1024, "MB"), 10, "largest response body, MB"),
-  MAX_SANDBOXES: setting(wholeNumber(1, 10_000), 100, "sandboxes alive at once"),
+  MAX_SANDBOXES: setting(wholeNumber(1, 5_000), 100, "sandboxes alive at once"),
   PORT: setting(port, 8787, "edge port; 0 picks a free one"),
   HOST: setting(host, "127.0.0.1", "edge address"),
   ADMIN_PORT: setting(port, 8788, "admin port; 0 picks a free one"),

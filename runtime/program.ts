@@ -1,12 +1,12 @@
 import { type Artifact, decodeArtifact, imageOf, type Manifest } from "../compiler/artifact.ts";
 import type { Engine } from "./engine.ts";
 import { RuntimeError } from "./errors.ts";
-import type { Image } from "./image.ts";
+import type { Difference } from "./image.ts";
 
-/** A function ready to run: an artefact whose image has been laid over its engine's. */
+/** A function ready to run. Its image is what it has besides its engine's. */
 export interface Program {
   readonly manifest: Manifest;
-  readonly image: Image;
+  readonly image: Difference;
   /** Source map of the bundle, for stacks. */
   readonly sourceMap: string;
 }
