@@ -25,7 +25,10 @@ export const limits: InvocationLimits = {
 const refuse = async (): Promise<never> => {
   throw new HostError("unavailable", "there is nothing outside of a benchmark");
 };
-const services: HostServices = { fetch: refuse, query: refuse };
+const services: HostServices = {
+  fetch: refuse,
+  openDatabase: () => ({ query: refuse, release() {}, close() {} }),
+};
 const context = { requestId: "r1", functionName: "bench", version: 1 };
 
 /** What a compiler takes in, of a function given as the text of its only file. */

@@ -16,11 +16,7 @@ export class WarmSandbox extends Sandbox {
   #response: Uint8Array | null = null;
 
   constructor(program: ScriptProgram) {
-    super(
-      new Instance(engine.module, engine.globals),
-      { ...limits, timeoutMs: unlimitedMs },
-      new Scheduler(),
-    );
+    super(new Instance(engine), { ...limits, timeoutMs: unlimitedMs }, new Scheduler());
     this.instance.restore(program.image);
   }
 

@@ -1,4 +1,5 @@
-import { difference, type Image, overlay, type Segment } from "../runtime/image.ts";
+import { type Difference, difference, type Image } from "../runtime/image.ts";
+import { type Segment, Segments } from "../runtime/segments.ts";
 import { customSections } from "./container.ts";
 import type { Analysis, FunctionConfig, SourceFiles } from "./types.ts";
 import { Assembler, emptyModule, type Module, readModule, writeModule } from "./wasm/index.ts";
@@ -132,8 +133,8 @@ export function decodeArtifact(bytes: Uint8Array): Artifact {
   }
 }
 
-/** The image of an artefact over the base image of its engine. */
-export function imageOf({ manifest, segments }: Artifact, base: Image): Image {
+/** The image of an artefact, as the difference to the base image of its engine. */
+export function imageOf({ manifest, segments }: Artifact, base: Image): Difference {
   const end = manifest.pages * 65_536;
   for (const { address, bytes } of segments) {
     if (address < base.start || address + bytes.length > end)
@@ -141,7 +142,7 @@ export function imageOf({ manifest, segments }: Artifact, base: Image): Image {
   }
   const globals = manifest.globals.map((value) => (typeof value === "string" ? BigInt(value) : value));
   if (globals.length !== base.globals.length) throw new ArtifactError("wrong number of globals");
-  return overlay(base, segments, manifest.pages, globals);
+  return { segments: new Segments(segments), pages: manifest.pages, globals };
 }
 
 /** Address in `i32.const address; end`. */

@@ -44,7 +44,7 @@ export interface FunctionConfig {
   fuel?: number;
   /** Host names that fetch may reach; absent: every public address. */
   egress?: string[];
-  database?: "read" | "write" | "none";
+  database?: "read" | "write" | false;
   /** A path requested once at build time, so that lazy set-up is in the image. */
   warmup?: string;
   /**

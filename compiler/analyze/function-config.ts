@@ -33,8 +33,8 @@ const FIELDS: Record<Exclude<keyof FunctionConfig, ModuleSetting>, Field> = {
     expected: 'a list of host names, such as ["api.example.com"]',
   },
   database: {
-    accepts: (value) => value === "read" || value === "write" || value === "none",
-    expected: '"read", "write" or "none"',
+    accepts: (value) => value === "read" || value === "write" || value === false,
+    expected: '"read", "write" or false',
   },
   warmup: {
     accepts: (value) => typeof value === "string" && /^\/[\x21-\x7e]*$/.test(value) && value.length <= 2048,

@@ -1,13 +1,10 @@
 import { join } from "node:path";
-import type { QueryRequest, QueryResponse } from "../../runtime/protocol.ts";
-import { brokerError } from "./errors.ts";
+import type { DatabaseSession } from "../../runtime/services.ts";
 import { Lane } from "./lane.ts";
 import { PgliteHost } from "./pglite-host.ts";
 import { Pool, type PoolStats } from "./pool.ts";
-import { checkStatement } from "./statement.ts";
+import { Session, type SessionTarget } from "./session.ts";
 import { openTcp, type SslMode } from "./tcp-socket.ts";
-
-export type DatabaseAccess = "read" | "write" | "none";
 
 export interface BrokerConfig {
   /** `postgres://user:password@host:port/database?sslmode=…`; null: the embedded database. */
@@ -26,17 +23,20 @@ export interface BrokerConfig {
   idleTimeoutMs?: number;
 }
 
-/** The one pool for functions' queries. Requests and answers are plain messages: a broker may be in another process. */
+/** The one pool for functions' queries, in this process ({@link openBroker}) or in one of its own (`connectBroker`). */
 export interface Broker {
   /**
-   * Runs one statement with a connection of its own. Rejects with a HostError: the server's SQLSTATE (name
-   * `PostgresError`) or one of the `db_…` codes in errors.ts (name `DatabaseError`).
+   * For one invocation. Its queries reject with a HostError: the server's SQLSTATE (name `PostgresError`) or one of the `db_…`
+   * codes in errors.ts (name `DatabaseError`).
    */
-  query(request: QueryRequest, signal: AbortSignal, access: DatabaseAccess): Promise<QueryResponse>;
-  stats(): PoolStats;
+  openSession(target: SessionTarget): DatabaseSession;
+  /** Rejects with `db_unavailable` while a broker in another process is not there. */
+  stats(): Promise<PoolStats>;
+  /** What is under way fails. */
   close(): Promise<void>;
 }
 
+export const DEFAULT_MAX_CONNECTIONS = 5;
 /** How long the embedded database may go on with a statement that nobody waits for any more. */
 const PGLITE_GRACE_MS = 500;
 
@@ -46,7 +46,7 @@ export function openBroker(config: BrokerConfig): Broker {
   const timeoutMs = positive("timeoutMs", config.timeoutMs ?? 5000);
   const maxResultBytes = positive("maxResultBytes", config.maxResultBytes ?? 4 * 1024 * 1024);
   const limits = { timeoutMs, maxResultBytes, maxRows: positive("maxRows", config.maxRows ?? 10_000) };
-  const maxConnections = positive("maxConnections", config.maxConnections ?? 5);
+  const maxConnections = positive("maxConnections", config.maxConnections ?? DEFAULT_MAX_CONNECTIONS);
   const pglite = embedded
     ? new PgliteHost({
         dataDir: join(config.dataDir, "functions-db"),
@@ -65,18 +65,8 @@ export function openBroker(config: BrokerConfig): Broker {
   });
 
   return {
-    async query(request, signal, access) {
-      if (access !== "read" && access !== "write")
-        throw brokerError("db_denied", "this function has no access to the database");
-      checkStatement(request);
-      const lane = await pool.acquire(signal);
-      try {
-        return await lane.run(request, signal, access);
-      } finally {
-        pool.release(lane);
-      }
-    },
-    stats: () => pool.stats(),
+    openSession: (target) => new Session(pool, target),
+    stats: async () => pool.stats(),
     async close() {
       await pool.close();
       await pglite?.close();

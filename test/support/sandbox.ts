@@ -1,6 +1,7 @@
 import { Compiler } from "../../compiler/compiler.ts";
 import { loadEngine } from "../../compiler/engine/load-engine.ts";
 import {
+  type DatabaseSession,
   HostError,
   type HostServices,
   type InvocationLimits,
@@ -15,14 +16,19 @@ import {
 export const engine = await loadEngine();
 export const compiler = new Compiler(engine);
 
+/** A database that answers like this. */
+export function databaseOf(query: DatabaseSession["query"]): HostServices["openDatabase"] {
+  return () => ({ query, release() {}, close() {} });
+}
+
 /** Services of a host that offers nothing. */
 export const noServices: HostServices = {
   fetch: async () => {
     throw new HostError("unavailable", "no network in this test");
   },
-  query: async () => {
+  openDatabase: databaseOf(async () => {
     throw new HostError("unavailable", "no database in this test");
-  },
+  }),
 };
 
 export const limits: InvocationLimits = {
