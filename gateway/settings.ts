@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { decodeMasterKey } from "./store/vault.ts";
 
 /**
  * Every setting: its default, its check, and the line `--help` shows. Values are text, as `.env` and the
@@ -109,7 +110,7 @@ export const SETTINGS = {
   ),
   MAX_BODY_MB: setting(wholeNumber(1, 1024, "MB"), 10, "largest request body, MB"),
   MAX_RESPONSE_MB: setting(wholeNumber(1, 1024, "MB"), 10, "largest response body, MB"),
-  MAX_SANDBOXES: setting(wholeNumber(1, 10_000), 100, "sandboxes alive at once"),
+  MAX_SANDBOXES: setting(wholeNumber(1, 5_000), 100, "sandboxes alive at once"),
   PORT: setting(port, 8787, "edge port; 0 picks a free one"),
   HOST: setting(host, "127.0.0.1", "edge address"),
   ADMIN_PORT: setting(port, 8788, "admin port; 0 picks a free one"),
@@ -120,6 +121,15 @@ export const SETTINGS = {
     ...optional(
       z.string().regex(/^[\x21-\x7e]{16,512}$/, "must be 16 to 512 visible ASCII characters"),
       "the admin key",
+    ),
+    secret: true,
+  },
+  THIMBLE_MASTER_KEY: {
+    ...optional(
+      z
+        .string()
+        .refine((text) => decodeMasterKey(text) !== undefined, "must be 32 bytes in base64 or hexadecimal"),
+      "the key that seals functions' secrets (default: made at the first start, in the data folder)",
     ),
     secret: true,
   },

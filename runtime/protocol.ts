@@ -62,17 +62,19 @@ export const Op = {
   decode: 17,
   /** Offers a part of the guest library to the native `load`. text: its index. Returns the length of its bytecode. */
   load: 18,
+  /** Gives back a reserved database connection. text: the number of its lease. Returns 0. */
+  release: 19,
   /**
    * A call whose result the guest waits for. text: {@link HostCall}, bytes: its payload. Returns the length of the result, which
    * {@link Op.take} brings; {@link CallState.failed} − the length of a {@link GuestError}; or {@link CallState.pending}: then the guest is
    * suspended until there is a result, and asks for its length by {@link Op.result}. Some calls can be made while an image is built, others return
    * {@link Refused.building}.
    */
-  call: 19,
+  call: 20,
   /** What {@link Op.call} would have returned, had it been there. */
-  result: 20,
+  result: 21,
   /** `bytes` receives the result of a call. Returns 0. */
-  take: 21,
+  take: 22,
 } as const;
 export type Op = (typeof Op)[keyof typeof Op];
 
@@ -183,6 +185,8 @@ export interface GuestError {
   stack?: string;
   /** A literal code, for errors made by the host (`egress_denied`, `db_query_timeout`, …) or by the guest library (`invalid_response`). */
   code?: string;
+  /** More properties of an error made by the host. */
+  details?: Readonly<Record<string, string>> | undefined;
 }
 
 export interface LogLine {
@@ -215,6 +219,11 @@ export interface FetchResponse {
 export interface QueryRequest {
   text: string;
   params: QueryParam[];
+  /**
+   * Runs on a connection that is reserved under this number (1, 2, …) from the first query that names it until {@link Op.release}.
+   * A number that was released is not used again. Without one, each query may have another connection.
+   */
+  lease?: number;
 }
 
 /** Parameters as JSON can carry them; bytes and dates are tagged. */

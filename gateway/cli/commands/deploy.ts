@@ -1,15 +1,19 @@
 import { formatFindings } from "../../../compiler/code-frame.ts";
 import { command, contextOf } from "../command.ts";
-import { sendDeployment } from "../send-deployment.ts";
+import { readModuleInput, withModuleOptions } from "../module-input.ts";
+import { sendDeployment, sendModule } from "../send-deployment.ts";
 
 /** `deploy`: bundled here, analysed and built by the server. */
-export const deploy = command("deploy", "deploy a function")
+export const deploy = withModuleOptions(command("deploy", "deploy a function"))
   .argument("<name>", "name of the function")
-  .argument("<path>", "its folder or file")
+  .argument("<path>", "its folder or file, or a WebAssembly file")
   .option("--allow-unannotated", "make a missing @function a warning")
   .action(async (name: string, path: string, options) => {
     const context = contextOf(options);
-    const deployed = await sendDeployment(context.client, name, path, options.allowUnannotated === true);
+    const module = await readModuleInput(path, options);
+    const deployed = module
+      ? await sendModule(context.client, name, module)
+      : await sendDeployment(context.client, name, path, options.allowUnannotated === true);
     const { findings } = deployed.analysis;
     if (findings.length > 0) context.note(formatFindings(findings, { color: process.stderr.isTTY }));
     context.print(

@@ -1,5 +1,5 @@
 import type { InvocationMetrics } from "../../../runtime/invocation.ts";
-import type { InvokeResult } from "../../admin/invoke.ts";
+import type { InvokeResult } from "../../edge/admin-invoke.ts";
 import { readBodyArgument, splitPair } from "../body-argument.ts";
 import { command, contextOf } from "../command.ts";
 import { bytes, printable } from "../table.ts";
