@@ -4,6 +4,8 @@ import { builtinModules } from "node:module";
 const PREFIX = "\0thimble:";
 const ENTRY_ID = `${PREFIX}entry`;
 const DATABASE_ID = `${PREFIX}db`;
+/** What a package's `browser` field leaves out. */
+export const EMPTY_ID = `${PREFIX}empty`;
 /** The function's files that are no code, for `node:fs` and its like. */
 export const FILES_ID = `${PREFIX}files`;
 
@@ -30,7 +32,10 @@ export function ownModuleId(specifier: string): string | undefined {
 }
 
 /** A module of Node as `require` gives it: its default export. */
-export const requiredModuleId = (file: string) => `${PREFIX}require/${file}`;
+export const requiredModuleId = (name: string) => `${PREFIX}require/${name.replace(/^node:/, "")}`;
+
+/** How {@link requiredModuleId} asks for the module itself. */
+export const NODE_SPECIFIER = "thimble:node/";
 
 /** A module that a sandbox does not have. */
 export function hostModuleId(specifier: string): string {
@@ -52,8 +57,10 @@ function virtualCode(name: string, entryPath: string): string {
   if (name === "db") {
     return 'const { sql } = globalThis[Symbol.for("thimble.modules")]["thimble:db"];\nexport { sql };\nexport default sql;\n';
   }
+  if (name === "empty") return "module.exports = {};\n";
   const specifier = name.slice(name.indexOf("/") + 1);
-  if (name.startsWith("require/")) return `module.exports = require(${JSON.stringify(specifier)}).default;\n`;
+  if (name.startsWith("require/"))
+    return `module.exports = require(${JSON.stringify(NODE_SPECIFIER + specifier)}).default;\n`;
   if (name.startsWith("missing/")) {
     const message = JSON.stringify(`Cannot find module '${specifier}'`);
     return `throw Object.assign(new Error(${message}), { code: "MODULE_NOT_FOUND" });\nmodule.exports = {};\n`;

@@ -7,6 +7,7 @@ import { type ContentType, contentModuleId, contentOf, contentTypes } from "./bu
 import { functionFiles } from "./bundle-files.ts";
 import { META_SPECIFIER, metaModule, withDirname, withMeta } from "./bundle-meta.ts";
 import {
+  EMPTY_ID,
   ENTRY_SPECIFIER,
   FILES_ID,
   hostModuleId,
@@ -14,6 +15,7 @@ import {
   isHostModule,
   isVirtual,
   missingModuleId,
+  NODE_SPECIFIER,
   ownModuleId,
   requiredModuleId,
   virtualModule,
@@ -59,11 +61,12 @@ export function functionPlugin(options: FunctionPluginOptions): Plugin {
       const specifier = packageName(fromPlatform ? asPlatformImport(mapped) : mapped);
       const own = ownModuleId(specifier);
       if (own !== undefined && (specifier !== ENTRY_SPECIFIER || importer === undefined)) return own;
-      const node =
-        isHostModule(specifier) || isBareBuiltin(specifier) ? nodeModuleFile(specifier) : undefined;
+      const required = specifier.startsWith(NODE_SPECIFIER);
+      const name = required ? specifier.slice(NODE_SPECIFIER.length) : specifier;
+      const node = required || isHostModule(name) || isBareBuiltin(name) ? nodeModuleFile(name) : undefined;
       if (node !== undefined) {
         platform.add(node);
-        return kind === "require-call" ? requiredModuleId(node) : node;
+        return kind === "require-call" && !required ? requiredModuleId(name) : node;
       }
       if (isHostModule(specifier)) return host(specifier, importer);
       if (specifier.startsWith("thimble:")) return missing(written, importer, kind);
@@ -77,6 +80,7 @@ export function functionPlugin(options: FunctionPluginOptions): Plugin {
         kind,
         skipSelf: true,
       });
+      if (resolved?.id.startsWith("\0rolldown/empty")) return EMPTY_ID;
       if (confined && !fromPlatform && resolved && !isInside(root, resolved.id))
         return missing(written, importer, kind);
       if (resolved && !resolved.external && isAbsolute(resolved.id.replace(/^\0/, ""))) {

@@ -1,6 +1,6 @@
-import * as crypto from "node:crypto";
+import crypto from "node:crypto";
 import { promisify } from "node:util";
-import * as zlib from "node:zlib";
+import zlib from "node:zlib";
 import { GuestMessageError } from "../guest-message.ts";
 import { HostError } from "../services.ts";
 import { keyOf } from "./keys.ts";

@@ -1,4 +1,4 @@
-import { deepEqual as alike } from "./deep_equal.ts";
+import { deepEqual as alike, looselyEqual } from "./deep_equal.ts";
 import { invalidType } from "./errors.ts";
 import { platform } from "./platform.ts";
 
@@ -55,9 +55,8 @@ export function ok(value?: unknown, message?: Message): asserts value {
 }
 
 export const equal = (actual: unknown, expected: unknown, message?: Message): void =>
-  // biome-ignore lint/suspicious/noDoubleEquals: loose equality is what is asked for
   check(
-    actual == expected || (Number.isNaN(actual) && Number.isNaN(expected)),
+    looselyEqual(actual, expected) || (Number.isNaN(actual) && Number.isNaN(expected)),
     message,
     "==",
     actual,
@@ -65,9 +64,8 @@ export const equal = (actual: unknown, expected: unknown, message?: Message): vo
     `${platform.inspect(actual)} == ${platform.inspect(expected)}`,
   );
 export const notEqual = (actual: unknown, expected: unknown, message?: Message): void =>
-  // biome-ignore lint/suspicious/noDoubleEquals: loose equality is what is asked for
   check(
-    actual != expected,
+    !looselyEqual(actual, expected),
     message,
     "!=",
     actual,
@@ -171,7 +169,7 @@ function checkThrown(
   if (expected === undefined) return;
   if (typeof expected === "function") {
     if (expected.prototype !== undefined && error instanceof expected) return;
-    if (Error.isPrototypeOf(expected)) throw error;
+    if (Object.prototype.isPrototypeOf.call(Error, expected)) throw error;
     if (Reflect.apply(expected, {}, [error]) === true) return;
     check(false, message, operator, error, expected, 'The validation function is expected to return "true".');
   } else if (expected instanceof RegExp) {

@@ -1,3 +1,5 @@
+import type { AnyFunction } from "./function_types.ts";
+
 /**
  * The values of all AsyncLocalStorages where the code that runs now came from. Replaced as a whole, never changed.
  *
@@ -16,7 +18,7 @@ export function setContext(context: AsyncContext): void {
 
 export function runIn<R>(
   context: AsyncContext,
-  work: (...args: any[]) => R,
+  work: AnyFunction<R>,
   self: unknown,
   args: ArrayLike<unknown>,
 ): R {
@@ -45,13 +47,15 @@ export function keepContext(): void {
   if (installed) return;
   installed = true;
   const { then } = Promise.prototype;
-  Object.defineProperty(Promise.prototype, "then", {
+  const keeping = {
     value(this: Promise<unknown>, onValue: unknown, onError: unknown) {
       return Reflect.apply(then, this, [bound(onValue), bound(onError)]);
     },
     writable: true,
     configurable: true,
-  });
+  };
+  // biome-ignore lint/suspicious/noThenProperty: of promises themselves
+  Object.defineProperty(Promise.prototype, "then", keeping);
   const globals = globalThis as unknown as Record<string, (...args: unknown[]) => unknown>;
   for (const name of ["setTimeout", "setInterval", "setImmediate", "queueMicrotask"]) wrap(globals, name);
   wrap(globals.process as unknown as typeof globals, "nextTick");

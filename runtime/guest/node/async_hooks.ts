@@ -1,6 +1,8 @@
 import { type AsyncContext, bound, currentContext, keepContext, runIn, setContext } from "./async_context.ts";
 
-type Work<R> = (...args: any[]) => R;
+import type { AnyFunction } from "./function_types.ts";
+
+type Work<R> = AnyFunction<R>;
 
 /** https://nodejs.org/api/async_context.html */
 export class AsyncLocalStorage<T> {

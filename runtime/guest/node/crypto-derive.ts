@@ -2,6 +2,7 @@ import { Buffer } from "./buffer.ts";
 import { type Data, toBytes } from "./crypto-hash.ts";
 import { secretBytes } from "./crypto-keys.ts";
 import { invalidType } from "./errors.ts";
+import type { AnyFunction } from "./function_types.ts";
 import { platform } from "./platform.ts";
 
 interface ScryptOptions {
@@ -52,7 +53,7 @@ type Done = (error: unknown, result?: unknown) => void;
 
 /** The form with a callback. The function waits just the same. */
 const withCallback =
-  (work: (...args: any[]) => unknown) =>
+  (work: AnyFunction<unknown>) =>
   (...args: unknown[]): void => {
     const done = args.pop() as Done;
     if (typeof done !== "function") throw invalidType("callback", "function", done);

@@ -1,3 +1,6 @@
+// biome-ignore lint/suspicious/noDoubleEquals: loose equality is what is asked for
+export const looselyEqual = (a: unknown, b: unknown): boolean => a == b;
+
 /** Whether two values are alike as `assert.deepStrictEqual` (strict) or `assert.deepEqual` say. */
 export function deepEqual(a: unknown, b: unknown, strict: boolean): boolean {
   return compare(a, b, strict, []);
@@ -9,9 +12,11 @@ function compare(a: unknown, b: unknown, strict: boolean, seen: Pair[]): boolean
   if (a === b) return a !== 0 || !strict || Object.is(a, b);
   if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) {
     if (typeof a === "number" && typeof b === "number") return Number.isNaN(a) && Number.isNaN(b);
-    // biome-ignore lint/suspicious/noDoubleEquals: loose equality is what is asked for
     return (
-      !strict && (a === null || typeof a !== "object") && (b === null || typeof b !== "object") && a == b
+      !strict &&
+      (a === null || typeof a !== "object") &&
+      (b === null || typeof b !== "object") &&
+      looselyEqual(a, b)
     );
   }
   if (strict && Object.getPrototypeOf(a) !== Object.getPrototypeOf(b)) return false;

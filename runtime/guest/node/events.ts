@@ -1,7 +1,8 @@
 import { invalidType, nodeError, outOfRange } from "./errors.ts";
+import type { AnyFunction } from "./function_types.ts";
 import { platform } from "./platform.ts";
 
-type Listener = (...args: any[]) => unknown;
+type Listener = AnyFunction<unknown>;
 type Wrapped = Listener & { listener?: Listener };
 type Name = string | symbol;
 

@@ -1,6 +1,5 @@
 import * as sync from "./fs-sync.ts";
-
-type AnyFunction = (...args: any[]) => any;
+import type { AnyFunction } from "./function_types.ts";
 
 const promised =
   <F extends AnyFunction>(work: F) =>

@@ -2,9 +2,9 @@ import { unsupported } from "./errors.ts";
 import * as promises from "./fs-promises.ts";
 import { createReadStream, createWriteStream, ReadStream, WriteStream } from "./fs-streams.ts";
 import * as sync from "./fs-sync.ts";
+import type { AnyFunction } from "./function_types.ts";
 
 type Callback = (error: unknown, ...values: unknown[]) => void;
-type AnyFunction = (...args: any[]) => any;
 
 /** The form with a callback of a function whose name ends in `Sync`. */
 const withCallback =

@@ -303,9 +303,8 @@ export class ServerResponse extends OutgoingMessage {
     }
     this.#stream();
     const output = this.#output;
-    if (!output) return callback();
-    output.enqueue(new Uint8Array(chunk));
-    if ((output.desiredSize ?? 1) > 0) callback();
+    output?.enqueue(new Uint8Array(chunk));
+    if ((output?.desiredSize ?? 1) > 0) callback();
     else this.#resume = callback;
   }
   override _final(callback: Callback): void {

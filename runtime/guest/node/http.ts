@@ -21,7 +21,6 @@ export function validateHeaderValue(name: string, value: unknown): void {
       "ERR_HTTP_INVALID_HEADER_VALUE",
       `Invalid value "${value}" for header "${name}"`,
     );
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is refused
   if (/[^\t\x20-\x7e\x80-\xff]/.test(`${value}`))
     throw nodeError(TypeError, "ERR_INVALID_CHAR", `Invalid character in header content ["${name}"]`);
 }

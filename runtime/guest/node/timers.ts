@@ -1,6 +1,7 @@
+import type { AnyFunction } from "./function_types.ts";
 import { platform } from "./platform.ts";
 
-type Callback = (...args: any[]) => unknown;
+type Callback = AnyFunction<unknown>;
 type Kind = "setTimeout" | "setInterval" | "setImmediate";
 
 const globals = globalThis as unknown as Record<string, (...args: unknown[]) => number>;

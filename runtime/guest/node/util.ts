@@ -1,5 +1,6 @@
 import { deepEqual } from "./deep_equal.ts";
 import { invalidType, nodeError, unsupported } from "./errors.ts";
+import type { AnyFunction } from "./function_types.ts";
 import { constants } from "./os.ts";
 import { platform } from "./platform.ts";
 import * as types from "./util-types.ts";
@@ -7,7 +8,6 @@ import * as types from "./util-types.ts";
 export { default as types } from "./util-types.ts";
 
 type Callback = (error: unknown, value?: unknown) => void;
-type AnyFunction = (...args: any[]) => any;
 
 const customInspect = Symbol.for("nodejs.util.inspect.custom");
 const customPromisify = Symbol.for("nodejs.util.promisify.custom");
@@ -66,11 +66,11 @@ export function callbackify(original: AnyFunction): AnyFunction {
   };
 }
 
-export function inherits(constructor: AnyFunction, parent: AnyFunction): void {
-  if (typeof constructor !== "function") throw invalidType("ctor", "function", constructor);
+export function inherits(child: AnyFunction, parent: AnyFunction): void {
+  if (typeof child !== "function") throw invalidType("ctor", "function", child);
   if (typeof parent !== "function") throw invalidType("superCtor", "function", parent);
-  Object.defineProperty(constructor, "super_", { value: parent, writable: true, configurable: true });
-  Object.setPrototypeOf(constructor.prototype, parent.prototype);
+  Object.defineProperty(child, "super_", { value: parent, writable: true, configurable: true });
+  Object.setPrototypeOf(child.prototype, parent.prototype);
 }
 
 const deprecated = new Set<string>();
@@ -98,8 +98,10 @@ export function debuglog(section: string) {
 export const debug = debuglog;
 export const log = (...values: unknown[]): void => platform.console.log(...values);
 export const isDeepStrictEqual = (a: unknown, b: unknown): boolean => deepEqual(a, b, true);
-export const stripVTControlCharacters = (text: string): string =>
-  text.replace(/[\u001b\u009b][[\]()#;?]*(?:\d{1,4}(?:;\d{0,4})*)?[\dA-PR-TZcf-nqry=><~]/g, "");
+/** Sequences that colour a terminal. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: that is what they begin with
+const controlSequence = /[\u001b\u009b][[\]()#;?]*(?:\d{1,4}(?:;\d{0,4})*)?[\dA-PR-TZcf-nqry=><~]/g;
+export const stripVTControlCharacters = (text: string): string => text.replace(controlSequence, "");
 export const toUSVString = (text: unknown): string => `${text}`.toWellFormed();
 export const styleText = (_format: unknown, text: string): string => text;
 export const { TextDecoder, TextEncoder } = globalThis;
