@@ -72,7 +72,7 @@ async function assemble(
     functions: catalog.size,
     pool: await database.stats(),
   }));
-  const fleet = new Edge({
+  const fleet: Edge = new Edge({
     ...(await edgeParts()),
     config: edgeConfig(config),
     artifacts: new StoredArtifacts(store.functions, compiler),

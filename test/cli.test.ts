@@ -202,7 +202,7 @@ export default async (request: Request) => ({
     const log = await run(["logs", "secretive"]);
     assert.match(log.stdout, /uses \*\*\*/);
     const { stdout } = await run(["secrets", "list", "secretive"]);
-    assert.match(stdout, /API_KEY[^]*PIPED[^]*REGION/);
+    assert.match(stdout, /API_KEY[\s\S]*PIPED[\s\S]*REGION/);
     assert.ok(!stdout.includes("sk-"));
     await json(["secrets", "rm", "secretive", "API_KEY", "PIPED"]);
     assert.deepEqual(Object.keys(JSON.parse((await json(["invoke", "secretive"])).body)).slice(0, 1), [
@@ -234,7 +234,7 @@ export default async (request: Request) => ({
     assert.deepEqual(traffic, { 1: 0.5, 2: 99.5 });
     assert.match(
       (await run(["traffic", "split"])).stdout,
-      /2 +99\.5 % +\/f\/split@[^]*stay with their version by cookie/,
+      /2 +99\.5 % +\/f\/split@[\s\S]*stay with their version by cookie/,
     );
     assert.match((await run(["versions", "split"])).stdout, /2 \(live\) +99\.5 %/);
     assert.equal((await run(["traffic", "split", "1=half"])).code, 2);

@@ -1,4 +1,5 @@
 import type { Analysis } from "../../compiler/types.ts";
+import type { ModuleInput } from "../../compiler/wasm-module/build-module.ts";
 import type { FunctionView } from "../admin/views.ts";
 import type { AdminClient } from "./admin-client.ts";
 import { bytes } from "./table.ts";
@@ -12,11 +13,31 @@ export interface Deployed {
   analysis: Analysis;
 }
 
-export interface DeployOptions {
-  allowUnannotated?: boolean;
+export interface SendOptions {
+  /** Default: false. */
   withoutTraffic?: boolean;
   /** Told what is going on. */
   progress?(text: string): void;
+}
+
+/** Deploys a WebAssembly file as it is. Throws `CliError`. */
+export async function sendModule(
+  client: AdminClient,
+  name: string,
+  input: ModuleInput,
+  { withoutTraffic = false, progress = () => {} }: SendOptions = {},
+): Promise<Deployed> {
+  const base64 = (data: Uint8Array) => Buffer.from(data).toString("base64");
+  const assets = Object.entries(input.files ?? {}).map(([path, data]) => [path, base64(data)]);
+  progress(`Sending ${bytes(input.module.length)} to ${client.url}, where it is checked and built …`);
+  return client.call<Deployed>("POST", "/v1/functions", {
+    name,
+    module: base64(input.module),
+    fileName: input.fileName,
+    assets: Object.fromEntries(assets),
+    config: input.config,
+    withoutTraffic,
+  });
 }
 
 /** Bundles what lies at `path` and deploys it. Throws `CliError`, or what the bundler throws. */
@@ -24,7 +45,11 @@ export async function sendDeployment(
   client: AdminClient,
   name: string,
   path: string,
-  { allowUnannotated = false, withoutTraffic = false, progress = () => {} }: DeployOptions = {},
+  {
+    allowUnannotated = false,
+    withoutTraffic = false,
+    progress = () => {},
+  }: SendOptions & { allowUnannotated?: boolean } = {},
 ): Promise<Deployed> {
   progress(`Bundling ${path} …`);
   const started = performance.now();

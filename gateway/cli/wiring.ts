@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { readSources } from "../../compiler/sources.ts";
 import type { Analysis, Bundle, SourceFiles } from "../../compiler/types.ts";
+import type { ModuleInput } from "../../compiler/wasm-module/build-module.ts";
 import { type Config, type EdgeConfig, edgeConfig } from "../config.ts";
 import type { Logger } from "../log.ts";
 import type { Compiler, EdgeParts, FunctionDatabase } from "../ports.ts";
@@ -71,13 +72,15 @@ export async function prepareDeployment(path: string): Promise<{ sources: Source
   };
 }
 
-/** Builds an artefact without a server. Throws what {@link Compiler.build} throws. */
+/** Builds an artefact without a server: of a function's folder or file, or of a WebAssembly file. Throws what {@link Compiler.build} throws. */
 export async function buildLocally(
-  path: string,
-  requireAnnotation: boolean,
+  from: { path: string; requireAnnotation: boolean } | ModuleInput,
 ): Promise<{ artifact: Uint8Array; analysis: Analysis }> {
   const [engine, { Compiler }] = await Promise.all([loadEngine(), import("../../compiler/compiler.ts")]);
-  return new Compiler(engine).build({ ...(await prepareDeployment(path)), requireAnnotation });
+  const compiler = new Compiler(engine);
+  if ("module" in from) return compiler.build(from);
+  const { path, requireAnnotation } = from;
+  return compiler.build({ ...(await prepareDeployment(path)), requireAnnotation });
 }
 
 /** The package's version. */
