@@ -31,7 +31,7 @@ export class Flow {
   first = 0;
   last = 0;
   op = new Uint16Array(initialSize);
-  /** Where the instruction begins and ends, relative to its function's code. */
+  /** Where the instruction begins and ends, relative to its function's code; the branch back of a counted loop begins with its condition. */
   start = new Int32Array(initialSize);
   stop = new Int32Array(initialSize);
   /** Fuel of the plain instructions since the point before. */
@@ -228,7 +228,9 @@ export class Flow {
     const back = end - 1;
     const last = this.op[back] === Opcode.brIf && this.opener[back] === opener;
     if (!last || this.stop[back] !== this.start[end]) return undefined;
-    return countedLoop(body.code, this.stop[opener]!, this.start[back]!);
+    const counted = countedLoop(body.code, this.stop[opener]!, this.start[back]!);
+    if (counted) this.start[back] = counted.conditionStart;
+    return counted;
   }
 
   /** Whether a point opens a loop that so many branches lead back to that it must be an interpreter's. */

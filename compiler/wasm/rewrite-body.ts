@@ -94,9 +94,9 @@ export class BodyRewriter {
     this.#copied = position;
   }
 
-  /** What is written next stands in place of a point, and of what stands before it from byte `from` on. */
-  #replace(at: number, from = this.#flow.start[at]!): MeteredCode {
-    this.#copyTo(from);
+  /** What is written next stands in place of a point. */
+  #replace(at: number): MeteredCode {
+    this.#copyTo(this.#flow.start[at]!);
     this.#copied = this.#flow.stop[at]!;
     return this.#out;
   }
@@ -237,11 +237,9 @@ export class BodyRewriter {
   #branch(at: number, { charges }: FunctionPlan): void {
     const flow = this.#flow;
     const target = flow.opener[at]!;
-    const counted = flow.counted.get(target);
-    if (counted) {
+    if (flow.counted.has(target)) {
       // the counter's new value is on the stack
-      const { last } = this.#locals.portion();
-      this.#replace(at, counted.conditionStart).get(last).op(Opcode.i32Ne).branchIf(0);
+      this.#replace(at).get(this.#locals.portion().last).op(Opcode.i32Ne).branchIf(0);
       return;
     }
     const back = target >= 0 && flow.op[target] === Opcode.loop && flow.loop[target] !== LoopKind.header;
