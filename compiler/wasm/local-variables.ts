@@ -1,4 +1,4 @@
-import { type FunctionBody, i32, type ValueType } from "./module.ts";
+import { type FunctionBody, i32, localsLength, type ValueType } from "./module.ts";
 
 /** The local variables that the pass adds to a function, each when it is first needed. */
 export class LocalVariables {
@@ -45,15 +45,10 @@ export class LocalVariables {
 
   /** Bytes that the declaration took before. */
   get bytesBefore(): number {
-    return bytesOf(this.#before);
+    return localsLength(this.#before);
   }
 
   get bytesAfter(): number {
-    return bytesOf(this.declaration());
+    return localsLength(this.declaration());
   }
-}
-
-function bytesOf(locals: FunctionBody["locals"]): number {
-  const leb = (value: number): number => Math.max(1, Math.ceil((32 - Math.clz32(value)) / 7));
-  return leb(locals.length) + locals.reduce((sum, [count]) => sum + leb(count) + 1, 0);
 }
