@@ -1,4 +1,4 @@
-import { sortFindings } from "./analyze/rules.ts";
+import { sortFindings } from "./analyze/sort-findings.ts";
 import { SourceText } from "./analyze/source-text.ts";
 import { isVirtual } from "./bundle-modules.ts";
 import { shownPath } from "./bundle-paths.ts";
