@@ -15,7 +15,7 @@ export interface Finding extends Position {
   /** The offending source line for the code frame, unchanged but for its length: 2000 UTF-16 code units at most. */
   sourceLine: string;
   /** The npm package that it lies in; absent in the function's own code. */
-  package?: string;
+  package?: string | undefined;
 }
 
 export interface Analysis {

@@ -1,4 +1,5 @@
 import { SourceMap, type SourceMapPayload } from "node:module";
+import { packageOf } from "../bundle-paths.ts";
 import type { Bundle, Finding, Position, SourceFiles } from "../types.ts";
 import { checkAccess, fileContext } from "./checks.ts";
 import { parseSource } from "./parse.ts";
@@ -39,6 +40,9 @@ export function analyzeBundle(
   return sortFindings(findings);
 }
 
+const PACKAGE_HINT =
+  "It throws if the function gets there. Leave it if it never does; otherwise use another package.";
+
 const identity = ({ rule, file, line }: Finding) => `${rule}\0${file}\0${line}`;
 
 class OriginalPlaces {
@@ -69,7 +73,7 @@ class OriginalPlaces {
     return {
       ...finding,
       ...position,
-      ...(dependency === undefined ? {} : { severity: "warning", package: dependency }),
+      ...(dependency === undefined ? {} : { severity: "warning", package: dependency, hint: PACKAGE_HINT }),
       sourceLine: this.#texts.get(position.file)?.line(position.line) ?? "",
     };
   }
@@ -79,9 +83,4 @@ class OriginalPlaces {
     if (!entry || !("originalSource" in entry) || typeof entry.originalSource !== "string") return undefined;
     return { file: entry.originalSource, line: entry.originalLine + 1, column: entry.originalColumn + 1 };
   }
-}
-
-/** `node_modules/@scope/name/…` → `@scope/name`, of the innermost folder. */
-function packageOf(file: string): string | undefined {
-  return /^.*(?:^|\/)node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(file)?.[1];
 }

@@ -1,5 +1,9 @@
-import type { CallExpression, Module, Script } from "@swc/core";
+import { type CallExpression, type Module, parseSync, type Script } from "@swc/core";
 import { bindingOf, eachChild, isTypeOnly, propertyName, type SyntaxNode, unwrap } from "./tree.ts";
+
+/** swc numbers the scopes; names that nothing declares all carry one number, which this reads once. */
+const globalContext = (parseSync("probe;").body[0] as unknown as { expression: { ctxt: number } }).expression
+  .ctxt;
 
 /** Where a variable's value comes from. */
 export type Source =
@@ -47,7 +51,7 @@ export const isClass = (node: object) => /^Class(?:Declaration|Expression)$/.tes
  * returns and how it is called. Nothing is evaluated here.
  */
 export class Bindings {
-  /** Every node that runs and has a type in `wanted`, in source order. */
+  /** Every node that runs and has a type in `wanted`, in source order; of identifiers those that name globals. */
   readonly nodes: SyntaxNode[] = [];
   readonly patternReads: PatternRead[] = [];
   readonly #sources = new Map<string, Source[]>();
@@ -98,14 +102,16 @@ export class Bindings {
     return this.#owners.get(thisExpression);
   }
 
-  /** Declared for the type checker only, so the global of that name is meant. */
-  isAmbient(name: string): boolean {
-    return this.#ambient.has(name);
+  /** Whether an identifier names a global: nothing declares it, or only for the type checker. */
+  isGlobalName(identifier: object): boolean {
+    const { value, ctxt } = identifier as { value: string; ctxt?: number };
+    return ctxt !== undefined && (ctxt === globalContext || this.#ambient.has(value));
   }
 
   #visit(node: SyntaxNode, fn: object | undefined, owner: object | undefined): void {
     if (isTypeOnly(node)) return;
-    if (this.#wanted.has(node.type)) this.nodes.push(node);
+    if (this.#wanted.has(node.type) && (node.type !== "Identifier" || this.isGlobalName(node)))
+      this.nodes.push(node);
     let within = owner;
     let inner = fn;
     if (isFunction(node)) {
@@ -198,12 +204,15 @@ export class Bindings {
         return;
       }
       case "ParenthesisExpression":
-        return this.#assign(unwrap(target) as SyntaxNode, source);
+        this.#assign(unwrap(target) as SyntaxNode, source);
+        return;
       case "AssignmentPattern":
         this.#assign(parts.left!, source);
-        return this.#assign(parts.left!, { kind: "expression", node: parts.right! });
+        this.#assign(parts.left!, { kind: "expression", node: parts.right! });
+        return;
       case "RestElement":
-        return this.#assign(parts.argument!, source);
+        this.#assign(parts.argument!, source);
+        return;
       case "ArrayPattern":
         for (const [index, element] of (parts.elements as unknown as SyntaxNode[]).entries())
           if (element) this.#assign(element, { kind: "element", of: source, index });
@@ -223,12 +232,15 @@ export class Bindings {
   /** `{ name }`, `{ name = 1 }`, `{ name: target }`, `{ ...rest }` */
   #take(property: SyntaxNode, of: Source): void {
     const { key, value } = property as unknown as { key?: SyntaxNode; value?: SyntaxNode | null };
-    if (!key) return this.#assign(property, of);
+    if (!key) {
+      this.#assign(property, of);
+      return;
+    }
     const source: Source = { kind: "member", of, name: key };
     this.patternReads.push({ of, name: key, node: key });
-    if (property.type === "KeyValuePatternProperty") return this.#assign(value!, source);
-    this.#assign(key, source);
-    if (value) this.#assign(key, { kind: "expression", node: value });
+    const isRenamed = property.type === "KeyValuePatternProperty";
+    this.#assign(isRenamed ? value! : key, source);
+    if (value && !isRenamed) this.#assign(key, { kind: "expression", node: value });
   }
 
   #noteImport(node: SyntaxNode): void {

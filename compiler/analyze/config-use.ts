@@ -111,6 +111,7 @@ function reportField(name: string, context: FileContext, message: string): void 
     if (node.type !== "KeyValueProperty") continue;
     const { key } = node as unknown as { key: object };
     if (propertyName(key) !== name) continue;
-    return context.report("config-unused", node, message);
+    context.report("config-unused", node, message);
+    return;
   }
 }

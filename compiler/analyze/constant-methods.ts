@@ -1,4 +1,4 @@
-import { text, type Value, type Values } from "./value.ts";
+import { MAX_VALUES, text, type Value, type Values } from "./value.ts";
 
 /** Longest string that is followed, UTF-16 code units. */
 export const MAX_TEXT_LENGTH = 4096;
@@ -133,4 +133,35 @@ export function callTextFunction(path: string, args: readonly string[]): string 
   } catch {
     return undefined;
   }
+}
+
+/** Methods that hand the items of a list, or what a promise holds, to a function. */
+export const LIST_CALLBACKS = new Set("map flatMap forEach filter find findLast some every then".split(" "));
+
+/** What such a function is given. */
+export const eachItem = (value: Value): Values => (value.kind === "list" ? value.items.flat() : [value]);
+
+export const concatenated = (left: readonly string[], right: readonly string[]): Value[] =>
+  left
+    .flatMap((before) => right.map((after) => before + after))
+    .filter(({ length }) => length <= MAX_TEXT_LENGTH)
+    .slice(0, MAX_VALUES)
+    .map(text);
+
+const ARITHMETIC: Record<string, (a: number, b: number) => number> = {
+  "+": (a, b) => a + b,
+  "-": (a, b) => a - b,
+  "*": (a, b) => a * b,
+  "/": (a, b) => a / b,
+  "%": (a, b) => a % b,
+  "^": (a, b) => a ^ b,
+  "|": (a, b) => a | b,
+  "&": (a, b) => a & b,
+  "<<": (a, b) => a << b,
+  ">>": (a, b) => a >> b,
+};
+
+export function arithmetic(operator: string, a: number, b: number): Values {
+  const result = ARITHMETIC[operator]?.(a, b);
+  return result === undefined ? [] : [{ kind: "number", number: result }];
 }

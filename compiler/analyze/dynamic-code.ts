@@ -1,5 +1,6 @@
 import type { CallExpression, MemberExpression } from "@swc/core";
 import { isClass } from "./bindings.ts";
+import type { Invocation } from "./calls.ts";
 import type { Check, FileContext } from "./rule.ts";
 import { type SyntaxNode, unwrap } from "./tree.ts";
 import { textsOf, type Value } from "./value.ts";
@@ -47,23 +48,24 @@ function isFunctionLike(value: Value): boolean {
 function checkCall(call: CallExpression, context: FileContext): void {
   const callee = unwrap(call.callee);
   if (callee.type === "MemberExpression" && readsConstructor(callee, context)) return;
-  for (const { callee: called, args } of context.flow.invocations(call)) {
-    if (compiles(called)) return context.report("dynamic-code", call, FUNCTION);
-    if (called.kind === "constructor" && called.ofPrototype && args.length > 0 && isCall(call)) {
-      return context.report(
-        "dynamic-code",
-        call,
-        "The constructor behind a prototype may compile code from a string",
-      );
-    }
-    if (called.kind !== "reference" || !/^set(?:Timeout|Interval|Immediate)$/.test(called.path)) continue;
-    const [first] = args;
-    if (
-      first &&
-      (textsOf(context.flow.operand(first)).length > 0 || ("expression" in first && isText(first.expression)))
-    )
-      return context.report("dynamic-code", call, `${called.path} with a string runs code from a string`);
+  for (const invocation of context.flow.invocations(call)) {
+    const message = messageFor(invocation, call, context);
+    if (message === undefined) continue;
+    context.report("dynamic-code", call, message);
+    return;
   }
+}
+
+function messageFor({ callee, args }: Invocation, call: object, { flow }: FileContext): string | undefined {
+  if (compiles(callee)) return FUNCTION;
+  if (callee.kind === "constructor" && callee.ofPrototype && args.length > 0 && isCall(call))
+    return "The constructor behind a prototype may compile code from a string";
+  const [first] = args;
+  if (!first || callee.kind !== "reference" || !/^set(?:Timeout|Interval|Immediate)$/.test(callee.path))
+    return undefined;
+  const isString =
+    textsOf(flow.operand(first)).length > 0 || ("expression" in first && isText(first.expression));
+  return isString ? `${callee.path} with a string runs code from a string` : undefined;
 }
 
 const isCall = (node: object) => (node as SyntaxNode).type === "CallExpression";

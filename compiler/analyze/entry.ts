@@ -65,9 +65,9 @@ function misplacedTag(
   if (offset === undefined) return undefined;
   const { line } = text.positionAt(offset);
   const before = text.slice(0, offset);
-  const opened = before.lastIndexOf("/*") > before.lastIndexOf("*/") ? before.lastIndexOf("/*") : -1;
-  if (opened < 0 || !before.startsWith("/**", opened))
-    return `in a plain comment on line ${line}: only /** … */ counts`;
+  const opened = before.lastIndexOf("/**");
+  const isJsDoc = opened > before.lastIndexOf("*/") && !/\/\/.*$/.test(before.slice(0, opened));
+  if (!isJsDoc) return `in a plain comment on line ${line}: only /** … */ counts`;
   const inside = items.some(({ span }) => offset >= span.start - spanBase && offset < span.end - spanBase);
   return inside ? `within a statement, on line ${line}` : `before another statement, on line ${line}`;
 }

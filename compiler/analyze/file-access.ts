@@ -35,7 +35,8 @@ function checkCall(call: CallExpression, { flow, report }: FileContext): void {
       .flatMap((operand) => textsOf(flow.operand(operand)))
       .find((path) => (isUrl ? /^file:/i.test(path) : leavesFolder(path)));
     if (outside === undefined) continue;
-    return report("file-access", call, `The path "${outside}" is outside of the function's folder`);
+    report("file-access", call, `The path "${outside}" is outside of the function's folder`);
+    return;
   }
 }
 

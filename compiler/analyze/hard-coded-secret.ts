@@ -137,7 +137,12 @@ export const hardCodedSecret: Check = ({ flow, report }) => {
   /** Only where the parts come together: what hands the whole on has been reported there. */
   function checkBuilt(node: SyntaxNode): void {
     const found = secretAmong(node);
-    const { left, right, expressions, arguments: args = [] } = node as unknown as {
+    const {
+      left,
+      right,
+      expressions,
+      arguments: args = [],
+    } = node as unknown as {
       left?: object;
       right?: object;
       expressions?: object[];

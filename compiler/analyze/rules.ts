@@ -109,9 +109,11 @@ export const RULES = {
     severity: "error",
     explanation:
       "SQL that is put together from text and values that are not constant. Whoever chooses a value can change what the statement does.",
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: this is shown as it is
     hint: "Use the template sql`… ${value}`, or pass the values beside the text: sql.unsafe(text, [value]). Choose names of columns from a list of your own.",
     example: {
       bad: 'import { sql } from "thimble:db";\nconst find = (id) => sql.unsafe("select * from users where id = " + id);',
+      // biome-ignore lint/suspicious/noTemplateCurlyInString: this is code
       good: 'import { sql } from "thimble:db";\nconst find = (id) => sql`select * from users where id = ${id}`;',
     },
   },

@@ -88,28 +88,34 @@ class Pieces {
         return;
       }
       case "BinaryExpression":
-        return this.#addBinary(node as unknown as { operator: string; left: object; right: object });
+        this.#addBinary(node as unknown as { operator: string; left: object; right: object });
+        return;
       case "ConditionalExpression": {
         const { consequent, alternate } = node as unknown as { consequent: object; alternate: object };
         this.add(consequent);
-        return this.add(alternate);
+        this.add(alternate);
+        return;
       }
       case "UpdateExpression":
       case "UnaryExpression":
         this.text += "0";
         return;
       case "AwaitExpression":
-        return this.add((node as unknown as { argument: object }).argument);
+        this.add((node as unknown as { argument: object }).argument);
+        return;
       case "Identifier":
-        return this.#addVariable(node);
+        this.#addVariable(node);
+        return;
       case "MemberExpression":
-        return this.#addMember(node as unknown as { object: object; property: object });
+        this.#addMember(node as unknown as { object: object; property: object });
+        return;
       case "ArrayExpression":
         for (const element of (node as unknown as { elements: ({ expression: object } | null)[] }).elements)
           if (element) this.add(element.expression);
         return;
       case "CallExpression":
-        return this.#addCall(node as CallExpression);
+        this.#addCall(node as CallExpression);
+        return;
       default:
         this.#addForeign();
     }
@@ -132,7 +138,7 @@ class Pieces {
     if (key !== undefined && this.#seen.has(key)) return;
     const sources = key === undefined ? [] : this.#flow.bindings.sourcesOf(key);
     if (key !== undefined) this.#seen.add(key);
-    if (sources.length === 0) return this.#addForeign();
+    if (sources.length === 0) this.#addForeign();
     for (const source of sources) {
       if (source.kind === "expression" || source.kind === "append") this.add(source.node);
       // What another file exports is the program's own; the index that a list's callback is given is a number.
@@ -159,11 +165,11 @@ class Pieces {
     }
     if (/^(?:process|Deno)\.env\b/.test(this.#flow.path(object) ?? "")) return;
     const [value] = this.#flow.values(object);
-    if (value?.kind !== "object" && value?.kind !== "list") return this.#addForeign();
-    if (value.kind === "list")
-      return value.items.some((item) => item.length === 0) ? this.#addForeign() : undefined;
-    for (const member of (value.node as { properties: { type: string; value?: object }[] }).properties) {
-      if (member.type === "KeyValueProperty") this.add(member.value!);
+    const items = value?.kind === "list" ? value.items : [];
+    const members = value?.kind === "object" ? (value.node as ObjectExpression).properties : [];
+    if (items.length + members.length === 0 || items.some((item) => item.length === 0)) this.#addForeign();
+    for (const member of members) {
+      if (member.type === "KeyValueProperty") this.add(member.value);
       else this.#addForeign();
     }
   }
@@ -175,7 +181,10 @@ class Pieces {
       this.text += "0";
       return;
     }
-    if (callee.type !== "MemberExpression") return this.#addResults(callee);
+    if (callee.type !== "MemberExpression") {
+      this.#addResults(callee);
+      return;
+    }
     const name = propertyName(callee.property) ?? "";
     const [first] = call.arguments;
     if (
@@ -199,7 +208,7 @@ class Pieces {
     const functions = this.#flow
       .values(callee)
       .flatMap((value) => (value.kind === "function" ? [value.node] : []));
-    if (functions.length === 0) return this.#addForeign();
+    if (functions.length === 0) this.#addForeign();
     for (const fn of functions) for (const value of this.#flow.bindings.returnsOf(fn)) this.add(value);
   }
 }

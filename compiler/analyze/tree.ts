@@ -54,7 +54,7 @@ function eachNode(value: object, visit: (child: SyntaxNode) => void): void {
 }
 
 /** Calls `visit` for a node and all below it that run, in source order, until it answers `false`: that part is left out. */
-export function walk(root: object, visit: (node: SyntaxNode) => boolean | undefined | void): void {
+export function walk(root: object, visit: (node: SyntaxNode) => unknown): void {
   const step = (node: SyntaxNode): void => {
     if (!isTypeOnly(node) && visit(node) !== false) eachChild(node, step);
   };

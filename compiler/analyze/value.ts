@@ -88,6 +88,18 @@ export function memberOf({ module, names }: Reference, name: string): Reference 
 
 export const text = (value: string): Value => ({ kind: "text", text: value });
 
+/** Values of one expression that are followed. */
+export const MAX_VALUES = 8;
+
+export const limited = (values: Values): Value[] => values.slice(0, MAX_VALUES);
+
+/** As strings: what `+`, templates and computed names make of them. */
+export const stringsOf = (values: Values): string[] =>
+  values.flatMap((value) => {
+    if (value.kind === "text") return [value.text];
+    return value.kind === "number" ? [String(value.number)] : [];
+  });
+
 /** The texts among values. */
 export const textsOf = (values: Values): string[] =>
   values.flatMap((value) => (value.kind === "text" ? [value.text] : []));
