@@ -60,6 +60,13 @@ export class Admission {
     return key === undefined ? this.#active : (this.#gates.get(key)?.active ?? 0);
   }
 
+  /** The same for each function that has any. */
+  activeByKey(): Record<string, number> {
+    const active: Record<string, number> = {};
+    for (const [key, gate] of this.#gates) if (gate.active > 0) active[key] = gate.active;
+    return active;
+  }
+
   /** Requests waiting for a slot: of one function, or all. */
   queued(key?: string): number {
     if (key !== undefined) return this.#gates.get(key)?.waiting.size ?? 0;

@@ -7,6 +7,8 @@ export { createLogger, type Logger, silentLogger } from "./log.ts";
 export type {
   BuildInput,
   Compiler,
+  EdgeParts,
+  FunctionDatabase,
   PoolStats,
   Program,
   RunOptions,

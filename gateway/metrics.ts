@@ -1,29 +1,71 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { InvocationMetrics, Outcome } from "../runtime/invocation.ts";
 import type { ErrorCode } from "./errors.ts";
-import type { PoolStats, RuntimeStats } from "./ports.ts";
+import type { FleetStats } from "./fleet.ts";
+import type { PoolStats } from "./ports.ts";
 
-/** Numbers that are read when somebody asks. */
+/** Numbers as they are when somebody asks. */
 export interface Observed {
-  activeExecutions(): number;
-  queuedExecutions(): number;
-  functions(): number;
-  droppedRecords(): number;
-  runtime(): RuntimeStats;
-  pool(): PoolStats | Promise<PoolStats>;
+  fleet: FleetStats;
+  functions: number;
+  pool: PoolStats;
 }
 
+const GAUGES: { name: string; help: string; read(observed: Observed): number }[] = [
+  {
+    name: "thimble_active_executions",
+    help: "Executions in flight",
+    read: ({ fleet }) => fleet.activeExecutions,
+  },
+  {
+    name: "thimble_queued_executions",
+    help: "Requests waiting for a slot",
+    read: ({ fleet }) => fleet.queuedExecutions,
+  },
+  { name: "thimble_functions", help: "Deployed functions", read: ({ functions }) => functions },
+  {
+    name: "thimble_dropped_records",
+    help: "Executions missing from the history",
+    read: ({ fleet }) => fleet.droppedRecords,
+  },
+  { name: "thimble_sandboxes", help: "Sandboxes alive", read: ({ fleet }) => fleet.sandboxes.instances },
+  {
+    name: "thimble_sandboxes_busy",
+    help: "Sandboxes executing",
+    read: ({ fleet }) => fleet.sandboxes.busy,
+  },
+  { name: "thimble_workers", help: "Processes that run functions", read: ({ fleet }) => fleet.workers },
+  {
+    name: "thimble_database_connections",
+    help: "Connections for functions",
+    read: ({ pool }) => pool.totalConnections,
+  },
+  {
+    name: "thimble_database_connections_in_use",
+    help: "Those in use",
+    read: ({ pool }) => pool.inUseConnections,
+  },
+];
+
 const DURATION_BUCKETS_SECONDS = [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5];
+
+/** Functions with series of their own, which a scrape has to carry. */
+const MAX_FUNCTION_LABELS = 1_000;
+/** No function can have this name. */
+const OTHER_FUNCTIONS = "(other)";
 
 /** Prometheus metrics of one server, in a registry of their own. */
 export class Metrics {
   readonly #registry = new Registry();
+  readonly #labels = new Set<string>();
   readonly #executions: Counter;
   readonly #refusals: Counter;
   readonly #duration: Histogram;
   readonly #cpu: Counter;
+  readonly #observe: () => Promise<Observed>;
 
-  constructor() {
+  constructor(observe: () => Promise<Observed>) {
+    this.#observe = observe;
     const registers = [this.#registry];
     this.#executions = new Counter({
       name: "thimble_executions_total",
@@ -54,42 +96,44 @@ export class Metrics {
   }
 
   executed(name: string, outcome: Outcome["kind"], used: InvocationMetrics): void {
-    this.#executions.inc({ function: name, outcome });
-    this.#duration.observe({ function: name }, used.wallMs / 1000);
-    this.#cpu.inc({ function: name }, Math.max(0, used.cpuMs / 1000));
+    const label = this.#label(name);
+    this.#executions.inc({ function: label, outcome });
+    this.#duration.observe({ function: label }, used.wallMs / 1000);
+    this.#cpu.inc({ function: label }, Math.max(0, used.cpuMs / 1000));
   }
 
   refused(name: string, code: ErrorCode): void {
-    this.#refusals.inc({ function: name, code });
+    this.#refusals.inc({ function: this.#label(name), code });
   }
 
-  /** Adds the gauges; call once. */
-  observe(observed: Observed): void {
-    const gauge = (name: string, help: string, read: () => number | Promise<number>) =>
-      new Gauge({
-        name,
-        help,
-        registers: [this.#registry],
-        async collect() {
-          this.set(await read());
-        },
-      });
-    gauge("thimble_active_executions", "Executions in flight", () => observed.activeExecutions());
-    gauge("thimble_queued_executions", "Requests waiting for a slot", () => observed.queuedExecutions());
-    gauge("thimble_functions", "Deployed functions", () => observed.functions());
-    gauge("thimble_dropped_records", "Executions missing from the history", () => observed.droppedRecords());
-    gauge("thimble_sandboxes", "Sandboxes alive", () => observed.runtime().instances);
-    gauge("thimble_sandboxes_busy", "Sandboxes executing", () => observed.runtime().busy);
-    gauge("thimble_database_connections", "Connections for functions", async () => {
-      return (await observed.pool()).totalConnections;
-    });
-    gauge("thimble_database_connections_in_use", "Those in use", async () => {
-      return (await observed.pool()).inUseConnections;
-    });
+  /** Drops what was counted for a function that is no more. */
+  async forget(name: string): Promise<void> {
+    if (!this.#labels.delete(name)) return;
+    this.#duration.remove({ function: name });
+    for (const counter of [this.#executions, this.#refusals, this.#cpu]) {
+      for (const { labels } of (await counter.get()).values) {
+        if (labels.function === name) counter.remove(labels);
+      }
+    }
+  }
+
+  /** The label of a function; those beyond the bound share one. */
+  #label(name: string): string {
+    if (this.#labels.has(name)) return name;
+    if (this.#labels.size >= MAX_FUNCTION_LABELS) return OTHER_FUNCTIONS;
+    this.#labels.add(name);
+    return name;
   }
 
   /** Prometheus text format. */
-  text(): Promise<string> {
+  async text(): Promise<string> {
+    const observed = await this.#observe();
+    for (const { name, help, read } of GAUGES) this.#gauge(name, help).set(read(observed));
     return this.#registry.metrics();
+  }
+
+  #gauge(name: string, help: string): Gauge {
+    const existing = this.#registry.getSingleMetric(name) as Gauge | undefined;
+    return existing ?? new Gauge({ name, help, registers: [this.#registry] });
   }
 }

@@ -3,6 +3,7 @@ import type { FunctionConfig } from "../compiler/types.ts";
 import type { RunOptions } from "../runtime/execution.ts";
 import type { InvocationRequest, InvocationResult } from "../runtime/invocation.ts";
 import type { HostServices } from "../runtime/services.ts";
+import type { Broker } from "./broker/broker.ts";
 import type { PoolStats } from "./broker/pool.ts";
 
 export type { BuildInput, PoolStats, RunOptions };
@@ -36,8 +37,8 @@ export interface Runtime {
 /** Turns sources into an artefact. Throws an error with code `analysis_failed` (and `analysis`) or `compile_failed`. */
 export interface Compiler {
   build(input: BuildInput): Promise<Pick<BuildResult, "artifact" | "analysis">>;
-  /** The same function for the present engine, from the bundle that is in the artefact. Absent: not possible. */
-  rebuild?(artifact: Uint8Array): Promise<Uint8Array>;
+  /** The same function for the present engine, from the bundle that is in the artefact. */
+  rebuild(artifact: Uint8Array): Promise<Uint8Array>;
   close?(): Promise<void>;
 }
 
@@ -51,6 +52,22 @@ export interface ServicesTarget {
 /** Hands out host services; each live version gets its own, since egress and database rules are the function's. */
 export interface ServicesProvider {
   forFunction(target: ServicesTarget): HostServices;
-  poolStats(): PoolStats | Promise<PoolStats>;
   close(): Promise<void>;
+}
+
+/** What a process needs to run functions. */
+export interface EdgeParts {
+  runtime: Runtime;
+  services: ServicesProvider;
+}
+
+/** The functions' database. */
+export type FunctionDatabase = Broker;
+
+/** Where artefacts come from. */
+export interface ArtifactSource {
+  /** Undefined when there is no such version. */
+  artifact(functionId: string, version: number): Promise<Uint8Array | undefined>;
+  /** The same function for the present engine, from the bundle that is in its artefact. */
+  rebuilt(functionId: string, version: number): Promise<Uint8Array | undefined>;
 }

@@ -1,24 +1,24 @@
-import { setTimeout } from "node:timers/promises";
 import { createAdminApp } from "./admin/app.ts";
+import { authenticator } from "./admin/authenticate.ts";
 import { Deployer } from "./admin/deployer.ts";
 import { ensureAdminKey, keyVerifier } from "./admin/key.ts";
-import { Admission } from "./admission.ts";
-import type { Config } from "./config.ts";
-import { createEdgeApp } from "./edge/app.ts";
+import { StoredArtifacts } from "./artifacts.ts";
+import { Catalog } from "./catalog.ts";
+import { type Config, edgeConfig } from "./config.ts";
+import { Edge } from "./edge/edge.ts";
 import { FunctionLogs } from "./function-logs.ts";
-import { Invoker } from "./invoker.ts";
 import { type Listener, listen } from "./listen.ts";
 import type { Logger } from "./log.ts";
 import { Metrics } from "./metrics.ts";
-import type { Compiler, Runtime, ServicesProvider } from "./ports.ts";
-import { Registry } from "./registry.ts";
+import type { Compiler, EdgeParts, FunctionDatabase } from "./ports.ts";
 import { openStore, type Store } from "./store/open.ts";
-import { Recorder } from "./store/recorder.ts";
 
 export interface ServerDeps {
-  runtime: Runtime;
   compiler: Compiler;
-  services: ServicesProvider;
+  /** The functions' database. */
+  database: FunctionDatabase;
+  /** What it takes to run functions in this process. */
+  edgeParts(): Promise<EdgeParts>;
   log: Logger;
 }
 
@@ -40,11 +40,7 @@ const DAY_MS = 86_400_000;
  */
 export async function startServer(config: Config, deps: ServerDeps): Promise<RunningServer> {
   // Closed in the reverse order of opening, on failure as well as in the end.
-  const closers: (() => Promise<void>)[] = [
-    () => deps.services.close(),
-    () => deps.runtime.close(),
-    async () => deps.compiler.close?.(),
-  ];
+  const closers: (() => Promise<void>)[] = [() => deps.database.close(), async () => deps.compiler.close?.()];
   const closeAll = async () => {
     for (const close of closers.splice(0).reverse()) {
       await close().catch((error) => deps.log.error({ err: error }, "closing failed"));
@@ -62,76 +58,62 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Run
 
 async function assemble(
   config: Config,
-  { runtime, compiler, services, log }: ServerDeps,
+  { compiler, database, edgeParts, log }: ServerDeps,
   store: Store,
   closers: (() => Promise<void>)[],
   closeAll: () => Promise<void>,
 ): Promise<RunningServer> {
-  const recorder = new Recorder(store.invocations, {
-    onError: (error) => log.error({ err: error }, "executions could not be recorded; will try again"),
-  });
-  closers.push(() => recorder.close());
   closers.push(pruneRegularly(store, config.historyDays, log));
-
-  const { queueTimeoutMs, queueLimit, timeoutMs } = config.limits;
-  const admission = new Admission({ queueTimeoutMs, queueLimit });
+  const catalog = new Catalog(config.limits);
+  await catalog.load(store.functions);
   const logs = new FunctionLogs();
-  const metrics = new Metrics();
-  const registry = new Registry({ config, functions: store.functions, runtime, compiler, services });
-  await registry.load();
-  metrics.observe({
-    activeExecutions: () => admission.active(),
-    queuedExecutions: () => admission.queued(),
-    functions: () => registry.size,
-    droppedRecords: () => recorder.dropped,
-    runtime: () => runtime.stats(),
-    pool: () => services.poolStats(),
-  });
-  const invoker = new Invoker({ runtime, admission, recorder, logs, metrics, log });
-  const { requireAnnotation } = config;
-  const functions = store.functions;
-  const deployer = new Deployer({ compiler, runtime, functions, registry, logs, requireAnnotation });
-
-  const stop = new AbortController();
-  const adminApp = createAdminApp({
-    config,
-    store,
-    registry,
-    deployer,
-    invoker,
-    admission,
+  const metrics = new Metrics(async () => ({
+    fleet: await fleet.stats(),
+    functions: catalog.size,
+    pool: await database.stats(),
+  }));
+  const fleet: Edge = new Edge({
+    ...(await edgeParts()),
+    config: edgeConfig(config),
+    artifacts: new StoredArtifacts(store.functions, compiler),
+    history: store.invocations,
     logs,
     metrics,
     log,
-    verifyKey: keyVerifier(config.admin.key ?? ensureAdminKey(config.dataDir)),
-    poolStats: () => services.poolStats(),
-    runtimeStats: () => runtime.stats(),
-    workers: () => 0,
+  });
+  const stop = new AbortController();
+  const { requireAnnotation } = config;
+  const adminApp = createAdminApp({
+    store,
+    catalog,
+    deployer: new Deployer({
+      ...{ compiler, functions: store.functions, catalog, fleet, logs, requireAnnotation },
+      drainMs: config.limits.timeoutMs + 1000,
+    }),
+    fleet,
+    database,
+    logs,
+    metrics,
+    log,
+    authenticate: authenticator(keyVerifier(config.admin.key ?? ensureAdminKey(config.dataDir)), store.keys),
     guardMetrics: !isLoopback(config.admin.host),
     stop: stop.signal,
   });
-  const edgeApp = createEdgeApp({ config, registry, invoker, admission, log });
-
-  const opened: Listener[] = [];
-  const graceMs = timeoutMs + 1000;
+  let admin: Listener | undefined;
+  // Together: requests of either may wait for what runs.
   closers.push(async () => {
     stop.abort();
-    const drained = admission.drain();
-    await Promise.all(opened.map((listener) => listener.close(graceMs)));
-    // No listener is left, so what still runs has no client; the sandboxes' own deadlines end it.
-    await Promise.race([drained, setTimeout(graceMs, undefined, { ref: false })]);
+    await Promise.all([admin?.close(config.limits.timeoutMs + 1000), fleet.close()]);
   });
-  const admin = await listen({ ...config.admin, portSetting: "ADMIN_PORT", fetch: adminApp.fetch });
-  opened.push(admin);
-  const edge = await listen({ ...config.edge, portSetting: "PORT", fetch: edgeApp.fetch });
-  opened.push(edge);
-  log.info({ edge: edge.url, admin: admin.url, functions: registry.size }, "started");
+  await fleet.open(catalog.list());
+  admin = await listen({ ...config.admin, portSetting: "ADMIN_PORT", fetch: adminApp.fetch });
+  log.info({ edge: fleet.url, admin: admin.url, functions: catalog.size }, "started");
 
   let closing: Promise<void> | undefined;
   return {
-    edgeUrl: edge.url,
+    edgeUrl: fleet.url,
     adminUrl: admin.url,
-    functionCount: () => registry.size,
+    functionCount: () => catalog.size,
     close: () => {
       closing ??= closeAll();
       return closing;

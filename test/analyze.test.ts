@@ -233,7 +233,7 @@ describe("config", () => {
   test("is read from the tree, never executed", () => {
     const analysis = withConfig(`{
       timeoutMs: 250, "memoryMb": 64, concurrency: 2, fuel: 1_000_000,
-      egress: ["api.example.com", "*.example.org"], database: "none", warmup: "/warm",
+      egress: ["api.example.com", "*.example.org"], database: false, warmup: "/warm",
     } as const satisfies object`);
     assert.deepEqual(analysis.findings, []);
     assert.deepEqual(analysis.config, {
@@ -242,7 +242,7 @@ describe("config", () => {
       concurrency: 2,
       fuel: 1_000_000,
       egress: ["api.example.com", "*.example.org"],
-      database: "none",
+      database: false,
       warmup: "/warm",
     });
   });

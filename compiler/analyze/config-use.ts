@@ -27,7 +27,7 @@ export function checkConfigUse(
   if (uses.packages) return;
   if (config.egress && !uses.fetch)
     reportField("egress", context, "config.egress is set, but nothing is fetched");
-  if (config.database !== undefined && config.database !== "none" && !uses.database)
+  if (config.database !== undefined && config.database !== false && !uses.database)
     reportField("database", context, "config.database is set, but nothing imports the database");
 }
 

@@ -18,8 +18,11 @@ const whole = (min: number, max: number): Field => ({
 
 const hostName = /^(\*\.)?[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/i;
 
+/** What only WebAssembly modules are told. */
+type ModuleSetting = "stdio" | "args";
+
 /** What the platform supports; each server lowers it to its own limits and never raises them. */
-const FIELDS: Record<keyof FunctionConfig, Field> = {
+const FIELDS: Record<Exclude<keyof FunctionConfig, ModuleSetting>, Field> = {
   timeoutMs: whole(5, 5_000),
   memoryMb: whole(4, 4_096),
   concurrency: whole(1, 10_000),
@@ -32,8 +35,8 @@ const FIELDS: Record<keyof FunctionConfig, Field> = {
     expected: 'a list of at most 100 host names, such as ["api.example.com"]',
   },
   database: {
-    accepts: (value) => value === "read" || value === "write" || value === "none",
-    expected: '"read", "write" or "none"',
+    accepts: (value) => value === "read" || value === "write" || value === false,
+    expected: '"read", "write" or false',
   },
   warmup: {
     accepts: (value) => typeof value === "string" && /^\/[\x21-\x7e]*$/.test(value) && value.length <= 2048,
@@ -42,6 +45,34 @@ const FIELDS: Record<keyof FunctionConfig, Field> = {
 };
 
 export const isConfigField = (name: string): boolean => Object.hasOwn(FIELDS, name);
+
+const MODULE_FIELDS: Record<keyof FunctionConfig, Field> = {
+  ...FIELDS,
+  stdio: {
+    accepts: (value) => value === "http" || value === "json" || value === "raw",
+    expected: '"http", "json" or "raw"',
+  },
+  args: {
+    accepts: (value) =>
+      Array.isArray(value) &&
+      value.length <= 100 &&
+      value.every(
+        (argument) => typeof argument === "string" && argument.length <= 4096 && !argument.includes("\0"),
+      ),
+    expected: "a list of texts",
+  },
+};
+
+/** Why a value is no configuration of a WebAssembly module; undefined when it is one. */
+export function moduleConfigProblem(value: unknown): string | undefined {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return "it is no object";
+  for (const [key, setting] of Object.entries(value)) {
+    if (!Object.hasOwn(MODULE_FIELDS, key)) return `${JSON.stringify(key)} is no setting of a function`;
+    const field = MODULE_FIELDS[key as keyof FunctionConfig];
+    if (!field.accepts(setting)) return `${key} must be ${field.expected}`;
+  }
+  return undefined;
+}
 
 /** Reads `export const config = {…}` from the tree of the entry file; what is wrong with it is reported. */
 export function readConfig(context: FileContext): FunctionConfig {
@@ -77,7 +108,7 @@ function readField(
     context.report("config-invalid", keyNode, `${name} is no setting of a function`, { hint });
     return undefined;
   }
-  const { accepts, expected, range } = FIELDS[key as keyof FunctionConfig];
+  const { accepts, expected, range } = FIELDS[key as keyof typeof FIELDS];
   const value = readLiteral(valueNode);
   if (value !== undefined && accepts(value)) return { key, value };
   if (range && Number.isSafeInteger(value)) {

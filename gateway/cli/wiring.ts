@@ -1,9 +1,10 @@
 import { readFile } from "node:fs/promises";
 import { readSources } from "../../compiler/sources.ts";
 import type { Analysis, Bundle, SourceFiles } from "../../compiler/types.ts";
-import type { Config } from "../config.ts";
+import type { ModuleInput } from "../../compiler/wasm-module/build-module.ts";
+import { type Config, type EdgeConfig, edgeConfig } from "../config.ts";
 import type { Logger } from "../log.ts";
-import type { Compiler, Runtime, ServicesProvider } from "../ports.ts";
+import type { Compiler, EdgeParts, FunctionDatabase } from "../ports.ts";
 import type { ServerDeps } from "../server.ts";
 
 /**
@@ -13,11 +14,51 @@ import type { ServerDeps } from "../server.ts";
 
 /** The server's parts, for these settings. */
 export async function wireServer(config: Config, log: Logger): Promise<ServerDeps> {
-  const [{ runtime, compiler }, services] = await Promise.all([
-    createRuntimeAndCompiler(config),
-    createServices(config),
+  const [{ Builder }, { openBroker }] = await Promise.all([
+    import("../../compiler/builder/builder.ts"),
+    import("../broker/broker.ts"),
   ]);
-  return { runtime, compiler, services, log };
+  const builder = new Builder();
+  const compiler: Compiler = {
+    build: (input) => builder.build(input),
+    rebuild: async (artifact) => (await builder.rebuild(artifact)).artifact,
+    close: () => builder.close(),
+  };
+  const { url, maxConnections, timeoutMs } = config.database;
+  const database = openBroker({
+    databaseUrl: url ?? null,
+    dataDir: config.dataDir,
+    maxConnections,
+    timeoutMs,
+  });
+  return { compiler, database, edgeParts: () => createEdgeParts(edgeConfig(config), database), log };
+}
+
+/** What it takes to run functions in this process. */
+export async function createEdgeParts(
+  { limits, egressAllow }: EdgeConfig,
+  database: Pick<FunctionDatabase, "openSession">,
+): Promise<EdgeParts> {
+  const [engine, { Runtime }, { createEgress }] = await Promise.all([
+    loadEngine(),
+    import("../../runtime/runtime.ts"),
+    import("../../runtime/host/egress/egress.ts"),
+  ]);
+  const egress = createEgress({ allow: [...egressAllow] });
+  return {
+    runtime: new Runtime(engine, { maxInstances: limits.sandboxes }),
+    services: {
+      forFunction: ({ functionName, config: wishes }) => {
+        const policy = wishes.egress ? { hosts: wishes.egress } : {};
+        const access = wishes.database ?? "write";
+        return {
+          fetch: (request, body, signal) => egress.fetch(request, body, signal, policy),
+          openDatabase: () => database.openSession({ functionName, access }),
+        };
+      },
+      close: () => egress.close(),
+    },
+  };
 }
 
 /** A function folder made ready to be sent: sources, and the bundle made here, where its npm packages are. */
@@ -31,13 +72,15 @@ export async function prepareDeployment(path: string): Promise<{ sources: Source
   };
 }
 
-/** Builds an artefact without a server. Throws what {@link Compiler.build} throws. */
+/** Builds an artefact without a server: of a function's folder or file, or of a WebAssembly file. Throws what {@link Compiler.build} throws. */
 export async function buildLocally(
-  path: string,
-  requireAnnotation: boolean,
+  from: { path: string; requireAnnotation: boolean } | ModuleInput,
 ): Promise<{ artifact: Uint8Array; analysis: Analysis }> {
   const [engine, { Compiler }] = await Promise.all([loadEngine(), import("../../compiler/compiler.ts")]);
-  return new Compiler(engine).build({ ...(await prepareDeployment(path)), requireAnnotation });
+  const compiler = new Compiler(engine);
+  if ("module" in from) return compiler.build(from);
+  const { path, requireAnnotation } = from;
+  return compiler.build({ ...(await prepareDeployment(path)), requireAnnotation });
 }
 
 /** The package's version. */
@@ -46,46 +89,7 @@ export async function packageVersion(): Promise<string> {
   return (JSON.parse(manifest) as { version: string }).version;
 }
 
-async function createRuntimeAndCompiler(config: Config): Promise<{ runtime: Runtime; compiler: Compiler }> {
-  const [engine, { Runtime }, { Builder }] = await Promise.all([
-    loadEngine(),
-    import("../../runtime/runtime.ts"),
-    import("../../compiler/builder/builder.ts"),
-  ]);
-  const builder = new Builder();
-  const compiler: Compiler = {
-    build: (input) => builder.build(input),
-    rebuild: async (artifact) => (await builder.rebuild(artifact)).artifact,
-    close: () => builder.close(),
-  };
-  return { runtime: new Runtime(engine, { maxInstances: config.limits.sandboxes }), compiler };
-}
-
 async function loadEngine() {
   const module = await import("../../compiler/engine/load-engine.ts");
   return module.loadEngine();
-}
-
-async function createServices(config: Config): Promise<ServicesProvider> {
-  const [{ openBroker }, { createEgress }] = await Promise.all([
-    import("../broker/broker.ts"),
-    import("../../runtime/host/egress/egress.ts"),
-  ]);
-  const { url, maxConnections, timeoutMs } = config.database;
-  const broker = openBroker({ databaseUrl: url ?? null, dataDir: config.dataDir, maxConnections, timeoutMs });
-  const egress = createEgress({ allow: [...config.egressAllow] });
-  return {
-    forFunction: ({ config: wishes }) => {
-      const policy = wishes.egress ? { hosts: wishes.egress } : {};
-      const access = wishes.database ?? "write";
-      return {
-        fetch: (request, body, signal) => egress.fetch(request, body, signal, policy),
-        query: (request, signal) => broker.query(request, signal, access),
-      };
-    },
-    poolStats: () => broker.stats(),
-    close: async () => {
-      await Promise.all([egress.close(), broker.close()]);
-    },
-  };
 }

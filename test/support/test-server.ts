@@ -7,7 +7,13 @@ import type { Analysis } from "../../compiler/types.ts";
 import { ensureAdminKey } from "../../gateway/admin/key.ts";
 import { loadConfig } from "../../gateway/config.ts";
 import { loggerTo } from "../../gateway/log.ts";
-import type { Compiler, RunOptions, Runtime, ServicesProvider } from "../../gateway/ports.ts";
+import type {
+  Compiler,
+  FunctionDatabase,
+  RunOptions,
+  Runtime,
+  ServicesProvider,
+} from "../../gateway/ports.ts";
 import { type RunningServer, startServer } from "../../gateway/server.ts";
 import type { InvocationRequest, InvocationResponse, Outcome } from "../../runtime/invocation.ts";
 
@@ -107,7 +113,9 @@ class FakeRuntime implements Runtime {
 }
 
 const fakeCompiler: Compiler = {
-  async build({ sources, requireAnnotation }) {
+  async build(input) {
+    if ("module" in input) throw new CompileError("modules are not built here");
+    const { sources, requireAnnotation } = input;
     const source = sources.files[sources.entry] as string;
     const behaviour = /@function (\w+)/.exec(source)?.[1];
     const timeoutMs = /timeoutMs: (\d+)/.exec(source)?.[1];
@@ -125,14 +133,24 @@ const fakeCompiler: Compiler = {
     if (behaviour === "broken") throw new CompileError("top-level code failed");
     return { artifact: new Uint8Array(text(behaviour ?? "one")), analysis };
   },
+  rebuild: async (artifact) => artifact,
 };
 
 const fakeServices: ServicesProvider = {
   forFunction: () => ({
     fetch: () => Promise.reject(new Error("not here")),
-    query: () => Promise.reject(new Error("not here")),
+    openDatabase: () => {
+      throw new Error("not here");
+    },
   }),
-  poolStats: () => ({
+  close: async () => {},
+};
+
+const fakeDatabase: FunctionDatabase = {
+  openSession: () => {
+    throw new Error("not here");
+  },
+  stats: async () => ({
     initialized: false,
     totalConnections: 0,
     availableConnections: 0,
@@ -163,9 +181,9 @@ export async function startTestServer(
   const logged: Record<string, unknown>[] = [];
   const log = loggerTo("debug", { write: (line) => logged.push(JSON.parse(line)) });
   const server = await startServer(loadConfig({ cwd: folder, env }), {
-    runtime: new FakeRuntime(),
     compiler: fakeCompiler,
-    services: fakeServices,
+    database: fakeDatabase,
+    edgeParts: async () => ({ runtime: new FakeRuntime(), services: fakeServices }),
     log,
   });
   const key = ensureAdminKey(folder);

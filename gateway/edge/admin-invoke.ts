@@ -1,11 +1,11 @@
 import type { InvocationMetrics, InvocationRequest, InvocationResult } from "../../runtime/invocation.ts";
 import type { HeaderList, LogLine } from "../../runtime/protocol.ts";
+import type { InvokeInput } from "../admin/input.ts";
 import { type ErrorCode, outcomeDetail, outcomeError, PlatformError } from "../errors.ts";
 import { requestHeaders, responseHeaders } from "../headers.ts";
 import type { Invoker } from "../invoker.ts";
 import type { LiveFunction } from "../live-function.ts";
 import type { RequestScope } from "../request-scope.ts";
-import type { InvokeInput } from "./input.ts";
 
 /** The answer of the admin's `invoke`. */
 export interface InvokeResult {

@@ -1,0 +1,118 @@
+import { setTimeout } from "node:timers/promises";
+import type { InvokeInput } from "../admin/input.ts";
+import { Admission } from "../admission.ts";
+import type { EdgeConfig } from "../config.ts";
+import { PlatformError } from "../errors.ts";
+import type { Fleet, FleetStats } from "../fleet.ts";
+import { Invoker, type InvokerDeps } from "../invoker.ts";
+import { type Listener, listen } from "../listen.ts";
+import type { LiveFunction } from "../live-function.ts";
+import type { ArtifactSource, EdgeParts } from "../ports.ts";
+import { RequestScope } from "../request-scope.ts";
+import type { InvocationStore } from "../store/invocations.ts";
+import type { StoredFunction } from "../store/read-functions.ts";
+import { Recorder } from "../store/recorder.ts";
+import { type InvokeResult, invokeForAdmin } from "./admin-invoke.ts";
+import { createEdgeApp } from "./app.ts";
+import { Registry } from "./registry.ts";
+
+export interface EdgeDeps extends EdgeParts, Pick<InvokerDeps, "logs" | "metrics" | "log"> {
+  config: EdgeConfig;
+  artifacts: ArtifactSource;
+  history: Pick<InvocationStore, "save">;
+}
+
+/** Runs functions in this process: sandboxes, admission and the edge listener. Owns its parts and closes them. */
+export class Edge implements Fleet {
+  readonly #deps: EdgeDeps;
+  readonly #registry: Registry;
+  readonly #admission: Admission;
+  readonly #invoker: Invoker;
+  readonly #recorder: Recorder;
+  #listener: Listener | undefined;
+
+  constructor(deps: EdgeDeps) {
+    this.#deps = deps;
+    const { config, log, logs, metrics, runtime, history } = deps;
+    const { queueTimeoutMs, queueLimit } = config.limits;
+    this.#registry = new Registry(deps);
+    this.#admission = new Admission({ queueTimeoutMs, queueLimit });
+    this.#recorder = new Recorder(history, {
+      onError: (error) => log.error({ err: error }, "executions could not be recorded; will try again"),
+    });
+    const recorder = this.#recorder;
+    this.#invoker = new Invoker({ runtime, admission: this.#admission, recorder, logs, metrics, log });
+  }
+
+  /** Takes in what is deployed and listens. Throws `ListenError`. */
+  async open(deployed: Iterable<StoredFunction>): Promise<void> {
+    for (const stored of deployed) this.#registry.put(stored);
+    const { config, log } = this.#deps;
+    const app = createEdgeApp({
+      config,
+      registry: this.#registry,
+      invoker: this.#invoker,
+      admission: this.#admission,
+      log,
+    });
+    this.#listener = await listen({ ...config.edge, portSetting: "PORT", fetch: app.fetch });
+  }
+
+  get url(): string {
+    return this.#listener?.url ?? "";
+  }
+
+  async check(artifact: Uint8Array): Promise<void> {
+    await this.#deps.runtime.load(artifact);
+  }
+
+  async put(stored: StoredFunction, built?: { version: number; artifact: Uint8Array }): Promise<void> {
+    if (!built) return this.#registry.put(stored);
+    const program = await this.#deps.runtime.load(built.artifact);
+    this.#registry.put(stored, { version: built.version, program });
+  }
+
+  async remove(name: string): Promise<void> {
+    this.#registry.remove(name);
+  }
+
+  async invoke(
+    name: string,
+    input: InvokeInput,
+    requestId: string,
+    signal: AbortSignal,
+  ): Promise<InvokeResult> {
+    using scope = new RequestScope(this.#deps.config.limits.requestTimeoutMs, signal);
+    return await invokeForAdmin(this.#invoker, this.#version(name, input.version), input, requestId, scope);
+  }
+
+  #version(name: string, version: number | undefined): LiveFunction {
+    if (version === undefined) return this.#registry.get(name);
+    const live = this.#registry.route(name).find(version);
+    if (live) return live;
+    throw new PlatformError("version_not_found", `${name} has no version ${version} that can be called`);
+  }
+
+  async stats(): Promise<FleetStats> {
+    return {
+      activeExecutions: this.#admission.active(),
+      queuedExecutions: this.#admission.queued(),
+      active: this.#admission.activeByKey(),
+      sandboxes: this.#deps.runtime.stats(),
+      droppedRecords: this.#recorder.dropped,
+      workers: 0,
+    };
+  }
+
+  async close(): Promise<void> {
+    const { config, runtime, services } = this.#deps;
+    const graceMs = config.limits.timeoutMs + 1000;
+    const drained = this.#admission.drain();
+    await this.#listener?.close(graceMs);
+    // No listener is left, so what still runs has no client; the sandboxes' own deadlines end it.
+    await Promise.race([drained, setTimeout(graceMs, undefined, { ref: false })]);
+    await this.#recorder.close();
+    await runtime.close();
+    await services.close();
+  }
+}
