@@ -54,51 +54,51 @@ const LOOT = /escaped|uid=|root:/;
 
 describe("bad functions get nothing in a sandbox, whatever the analysis has let pass", () => {
   const { runtime, run } = sandboxes();
-  let ran = 0;
   const accesses = bad.filter(({ name }) =>
     /^(?:process|shell|socket|native|worker|file|dynamic|runtime)-/.test(name),
   );
-  for (const fn of accesses) {
-    test(fn.name, async (context) => {
-      const code = await codeOf(fn);
-      if (code === undefined) return context.skip("it imports packages that are not installed");
-      let program: Awaited<ReturnType<typeof runtime.load>>;
-      try {
-        const { image } = await buildImage(engine, code);
-        program = await runtime.load(
-          encodeArtifact({
-            engineHash: engine.hash,
-            base: engine.base,
-            image,
-            sources: fn.sources,
-            bundle: { code, map: "{}" },
-            analysis: { passed: true, findings: [], config: {} },
-          }),
-        );
-      } catch (error) {
-        // Its top-level code has failed already.
-        assert.ok(error instanceof CompileError, String(error));
-        ran++;
-        return undefined;
-      }
-      const { outcome } = await run(program, { timeoutMs: 1_000 });
-      ran++;
-      if (outcome.kind !== "completed") return undefined;
-      const body = await new Response(outcome.response.body as BodyInit).text();
-      assert.doesNotMatch(body, LOOT);
-      return undefined;
+  let tried = 0;
+
+  /** The answer of a function that no analysis has seen; empty if there is none. */
+  async function answerOf(code: string, sources: CorpusFunction["sources"]): Promise<string> {
+    try {
+      const { image } = await buildImage(engine, code);
+      const analysis = { passed: true, findings: [], config: {} };
+      const about = {
+        engineHash: engine.hash,
+        base: engine.base,
+        sources,
+        bundle: { code, map: "{}" },
+        analysis,
+      };
+      const { outcome } = await run(await runtime.load(encodeArtifact({ ...about, image })), {
+        timeoutMs: 1_000,
+      });
+      return outcome.kind === "completed" ? await new Response(outcome.response.body as BodyInit).text() : "";
+    } catch (error) {
+      // Its top-level code has failed already.
+      if (error instanceof CompileError) return "";
+      throw error;
+    }
+  }
+
+  test("a function that got something would be noticed", async () => {
+    const code = 'globalThis[Symbol.for("thimble.register")]({ default: () => "esc" + "aped" });';
+    assert.match(await answerOf(code, good[0]!.sources), LOOT);
+  });
+
+  for (const { name, root, sources } of accesses) {
+    test(name, async (context) => {
+      const bundled = await bundle(root, sources.entry).catch((error) => {
+        if (!(error instanceof CompileError)) throw error;
+      });
+      if (!bundled) return context.skip("it imports packages that are not installed");
+      assert.doesNotMatch(await answerOf(bundled.bundle.code, sources), LOOT);
+      tried++;
     });
   }
 
-  test("nearly all of them could be tried", () =>
-    assert.ok(ran > accesses.length * 0.85, `${ran} of ${accesses.length}`));
+  test("nearly all of them could be tried", () => {
+    assert.ok(tried > accesses.length * 0.85, `${tried} of ${accesses.length}`);
+  });
 });
-
-async function codeOf({ root, sources }: CorpusFunction): Promise<string | undefined> {
-  try {
-    return (await bundle(root, sources.entry)).bundle.code;
-  } catch (error) {
-    if (error instanceof CompileError) return undefined;
-    throw error;
-  }
-}
