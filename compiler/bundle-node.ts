@@ -19,6 +19,7 @@ const supported = new Set([
   "http",
   "https",
   "module",
+  "net",
   "os",
   "path",
   "path/posix",

@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { dirname, isAbsolute, join, resolve } from "node:path";
 import type { Plugin } from "rolldown";
 import { parseSource, refuseHostile } from "./analyze/parse.ts";
@@ -76,11 +76,12 @@ export function functionPlugin(options: FunctionPluginOptions): Plugin {
           return missing(written, importer, kind);
         return contentModuleId(attributes.type, file);
       }
-      const resolved = await this.resolve(specifier, importer && realFile(importer), {
-        kind,
-        skipSelf: true,
-      });
-      if (resolved?.id.startsWith("\0rolldown/empty")) return EMPTY_ID;
+      const found = await this.resolve(specifier, importer && realFile(importer), { kind, skipSelf: true });
+      const leftOut = found && /^\0rolldown\/empty[^?]*\??(.*)$/.exec(found.id);
+      // files of its own that a package leaves out in browsers are for Node, whose modules are there
+      const ownFile = leftOut && /^\.\.?\//.test(specifier) ? await fileOf(leftOut[1]!) : undefined;
+      if (leftOut && ownFile === undefined) return EMPTY_ID;
+      const resolved = ownFile === undefined ? found : { ...found!, id: ownFile };
       if (confined && !fromPlatform && resolved && !isInside(root, resolved.id))
         return missing(written, importer, kind);
       if (resolved && !resolved.external && isAbsolute(resolved.id.replace(/^\0/, ""))) {
@@ -176,6 +177,15 @@ function packageName(specifier: string): string {
   return specifier
     .replace(/^npm:\/?((?:@[^/]+\/)?[^/@]+)(?:@[^/]+)?/, "$1")
     .replace(/^jsr:\/?@([^/]+)\/([^/@]+)(?:@[^/]+)?/, "@jsr/$1__$2");
+}
+
+/** A file whose name may lack its extension. */
+async function fileOf(path: string): Promise<string | undefined> {
+  for (const extension of ["", ".js", ".cjs", ".json", "/index.js"]) {
+    const found = await stat(path + extension).catch(() => undefined);
+    if (found?.isFile()) return path + extension;
+  }
+  return undefined;
 }
 
 /** Rolldown's name for what a file holds; only code files are named `index` or `mod` here. */

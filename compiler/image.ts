@@ -22,7 +22,8 @@ export interface BuiltImage {
 
 /**
  * Compiles a bundle in one sandbox and runs it in another over the base image; the memory after that is the function's image.
- * Deterministic: no clock, no randomness, no network there, and no way to compile more code.
+ * Deterministic: no clock, no randomness, no network there. Top-level code of packages may compile code of its own (validators, templates): what
+ * it makes is part of the image, and the image can make no more.
  *
  * With `warmup`, a path, that is requested once before the image is taken, with every host call refused. One that calls the host,
  * fails or is not answered counts as not done.
@@ -40,17 +41,23 @@ export async function buildImage(engine: Engine, code: string, warmup?: string):
   setEvaluator(compilation.instance, engine.evaluator, true);
   const bytecode = compilation.compile(code, bundleFileName, { module: true, strip: false });
   const sandbox = start();
+  setEvaluator(sandbox.instance, engine.evaluator, true);
   await sandbox.run(bytecode);
   await sandbox.complete();
   const used = usedParts(code);
   if (used !== "")
     await sandbox.run(compilation.compile(used, bundleFileName, { module: false, strip: true }));
-  const image = checkSize(sandbox.capture());
+  const capture = (): Image => {
+    setEvaluator(sandbox.instance, engine.evaluator, false);
+    return checkSize(sandbox.capture());
+  };
+  const image = capture();
   const { logs } = sandbox;
   if (warmup === undefined) return { image, logs };
+  setEvaluator(sandbox.instance, engine.evaluator, true);
   const warmupFailure = await sandbox.warmUp(warmup);
   if (warmupFailure !== null) return { image, logs, warmupFailure };
-  return { image: checkSize(sandbox.capture()), logs };
+  return { image: capture(), logs };
 }
 
 /** Parts of the guest library that a bundle seems to use: what it names is better in its image than loaded at each request. */

@@ -9,6 +9,8 @@ export interface ResponseInit {
   headers?: HeadersInit;
 }
 
+/** Whether it is one of ours, not of a package's class that only inherits from it. */
+export let isOwnResponse: (response: Response) => boolean;
 export let headerListOf: (response: Response) => HeaderList;
 /** The response to a fetch. */
 export let fetchedResponse: (head: FetchResponse, content: Content) => Response;
@@ -30,6 +32,7 @@ export class Response extends Body {
   #redirected = false;
 
   static {
+    isOwnResponse = (response) => #status in response;
     headerListOf = (response) => (response.#headers ? [...response.#headers] : (response.#list ?? []));
   }
 
