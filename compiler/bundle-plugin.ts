@@ -3,6 +3,7 @@ import { dirname, isAbsolute, join, resolve } from "node:path";
 import type { Plugin } from "rolldown";
 import { parseSource, refuseHostile } from "./analyze/parse.ts";
 import { SourceText } from "./analyze/source-text.ts";
+import { keepContextAtAwaits } from "./async-context.ts";
 import { type ContentType, contentModuleId, contentOf, contentTypes } from "./bundle-content.ts";
 import { functionFiles } from "./bundle-files.ts";
 import { META_SPECIFIER, metaModule, withDirname, withMeta } from "./bundle-meta.ts";
@@ -39,6 +40,8 @@ export interface FunctionPluginOptions {
   /** The folder's files that are no code can be read at run time. */
   withFiles: boolean;
 }
+
+const asyncHooks = nodeModuleFile("async_hooks");
 
 /**
  * Everything that is special about bundling a function: the registering entry, `thimble:db`, Node's modules and stand-ins for those that
@@ -124,6 +127,8 @@ export function functionPlugin(options: FunctionPluginOptions): Plugin {
         throw error;
       }
     },
+    renderChunk: (code, { moduleIds }) =>
+      moduleIds.some((id) => id === asyncHooks) ? keepContextAtAwaits(code) : null,
   };
 
   async function files(): Promise<{ code: string; moduleType: "js" }> {

@@ -64,7 +64,12 @@ export async function buildImage(engine: Engine, code: string, warmup?: string):
 function usedParts(code: string): string {
   const streams =
     /(?:Readable|Writable|Transform|ompression|coder)Stream|QueuingStrategy|\.body\b|\.stream\(/;
-  return [streams.test(code) ? "ReadableStream;" : "", /URLPattern/.test(code) ? "URLPattern;" : ""].join("");
+  const languages = /\bIntl\b|\btoLocale[A-Z]|\blocaleCompare\b/;
+  return [
+    streams.test(code) ? "ReadableStream;" : "",
+    /URLPattern/.test(code) ? "URLPattern;" : "",
+    languages.test(code) ? "Intl;" : "",
+  ].join("");
 }
 
 function checkSize(image: Image): Image {

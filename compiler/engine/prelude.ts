@@ -6,6 +6,7 @@ import { partNames } from "../../runtime/guest/parts.ts";
 const partEntries = {
   streams: "web-streams-polyfill",
   urlPattern: "urlpattern-polyfill/urlpattern",
+  intl: "../../runtime/guest/intl.ts",
 } satisfies Record<(typeof partNames)[number], string>;
 
 /** The guest library as one script, ready to be evaluated into the base image. */
@@ -13,7 +14,7 @@ export async function bundlePrelude(): Promise<string> {
   return bundle(fileURLToPath(new URL("../../runtime/guest/main.ts", import.meta.url)));
 }
 
-/** Files of the packages that the parts are made of. */
+/** Files that the parts are made of. */
 export const partFiles = (): string[] =>
   partNames.map((name) => fileURLToPath(import.meta.resolve(partEntries[name])));
 

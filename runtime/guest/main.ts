@@ -12,6 +12,7 @@ import { FormData } from "./form-data.ts";
 import { addEventListener, dispatchEvent, removeEventListener } from "./global-events.ts";
 import { Headers } from "./headers.ts";
 import { loadPart, random } from "./host.ts";
+import { localizeLazily } from "./localized.ts";
 import { ErrorEvent, MessageChannel, MessageEvent, MessagePort, reportError } from "./messages.ts";
 import { nodeSupport } from "./node-support.ts";
 import { Performance, performance } from "./performance.ts";
@@ -91,6 +92,8 @@ for (const [name, value] of Object.entries(globals)) {
 
 defineLazyGlobals(streamNames, () => streamLibrary() as never);
 defineLazyGlobals(["URLPattern"], () => loadPart("urlPattern"));
+defineLazyGlobals(["Intl"], () => loadPart("intl"));
+localizeLazily();
 
 defineGlobal(Symbol.for("thimble.modules"), {
   "thimble:db": { sql, default: sql },

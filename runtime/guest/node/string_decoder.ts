@@ -53,16 +53,15 @@ function incomplete(bytes: Uint8Array, encoding: Encoding): number {
     case "base64url":
       return bytes.length % 3;
     case "utf16le": {
-      const odd = bytes.length % 2;
-      return odd + (isHigh(bytes, bytes.length - odd) ? 2 : 0);
+      return bytes.length % 2 === 1 ? 1 : isHigh(bytes) ? 2 : 0;
     }
     default:
       return 0;
   }
 }
 
-/** Whether the unit that ends there is the first half of a pair. */
-const isHigh = (bytes: Uint8Array, end: number): boolean =>
-  end >= 2 && bytes[end - 1]! >= 0xd8 && bytes[end - 1]! <= 0xdb;
+/** Whether they end with the first half of a pair. */
+const isHigh = (bytes: Uint8Array): boolean =>
+  bytes.length >= 2 && bytes.at(-1)! >= 0xd8 && bytes.at(-1)! <= 0xdb;
 
 export default { StringDecoder };
