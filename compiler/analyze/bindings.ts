@@ -1,5 +1,13 @@
 import { type CallExpression, type Module, parseSync, type Script } from "@swc/core";
-import { bindingOf, eachChild, isTypeOnly, propertyName, type SyntaxNode, unwrap } from "./tree.ts";
+import {
+  bindingOf,
+  constantString,
+  eachChild,
+  isTypeOnly,
+  propertyName,
+  type SyntaxNode,
+  unwrap,
+} from "./tree.ts";
 
 /** swc numbers the scopes; names that nothing declares all carry one number, which this reads once. */
 const globalContext = (parseSync("probe;").body[0] as unknown as { expression: { ctxt: number } }).expression
@@ -13,6 +21,8 @@ export type Source =
   /** `const { name } = …`; the name is a property key, which may be computed. */
   | { kind: "member"; of: Source; name: SyntaxNode }
   | { kind: "element"; of: Source; index: number }
+  /** `[, ...rest]`; of an object all of it */
+  | { kind: "rest"; of: Source; index: number }
   | { kind: "each"; of: Source }
   | { kind: "import"; specifier: string; name: string | undefined }
   | { kind: "parameter"; of: object; index: number };
@@ -62,6 +72,7 @@ export class Bindings {
   readonly #names = new Map<object, string>();
   readonly #returns = new Map<object, object[]>();
   readonly #owners = new Map<object, object>();
+  readonly #arguments = new Map<object, object>();
   readonly #ambient = new Set<string>();
   readonly #wanted: ReadonlySet<string>;
 
@@ -95,6 +106,11 @@ export class Bindings {
   /** The call that takes a function as an argument. */
   callbackOf(fn: object): { call: CallExpression; index: number } | undefined {
     return this.#callbacks.get(fn);
+  }
+
+  /** The function whose `arguments` an identifier is. */
+  functionOfArguments(identifier: object): object | undefined {
+    return this.#arguments.get(identifier);
   }
 
   /** The object literal or class whose member a `this` stands in. */
@@ -158,6 +174,9 @@ export class Bindings {
       case "ReturnStatement":
         if (fn && parts.argument) this.#addReturn(fn, parts.argument);
         break;
+      case "Identifier":
+        if (fn && (node as unknown as { value: string }).value === "arguments") this.#arguments.set(node, fn);
+        break;
       case "ThisExpression":
         if (owner) this.#owners.set(node, owner);
         break;
@@ -181,6 +200,7 @@ export class Bindings {
   }
 
   #noteCall(call: CallExpression): void {
+    this.#noteDefinition(call);
     const callee = unwrap(call.callee);
     if (callee.type === "Identifier") {
       const key = bindingOf(callee);
@@ -190,6 +210,20 @@ export class Bindings {
       const value = unwrap(expression);
       if (isFunction(value)) this.#callbacks.set(value, { call, index });
     }
+  }
+
+  /** `Object.defineProperty(variable, "name", { value })` writes to it. */
+  #noteDefinition({ callee, arguments: args }: CallExpression): void {
+    const [target, name, descriptor] = args ?? [];
+    if (!target || !name || !descriptor) return;
+    const { property } = unwrap(callee) as { property?: object };
+    const object = bindingOf(unwrap(target.expression));
+    const key = constantString(name.expression);
+    if (!property || propertyName(property) !== "defineProperty" || object === undefined || key === undefined)
+      return;
+    const value = { type: "Identifier", value: "value" } as unknown as SyntaxNode;
+    const of: Source = { kind: "expression", node: descriptor.expression };
+    push(this.#writes, `${object}.${key}`, { kind: "member", of, name: value });
   }
 
   #assign(target: SyntaxNode, source: Source): void {
@@ -215,7 +249,12 @@ export class Bindings {
         return;
       case "ArrayPattern":
         for (const [index, element] of (parts.elements as unknown as SyntaxNode[]).entries())
-          if (element) this.#assign(element, { kind: "element", of: source, index });
+          if (element)
+            this.#assign(element, {
+              kind: element.type === "RestElement" ? "rest" : "element",
+              of: source,
+              index,
+            });
         return;
       case "ObjectPattern":
         for (const property of parts.properties as unknown as SyntaxNode[]) this.#take(property, source);

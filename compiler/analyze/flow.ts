@@ -1,5 +1,5 @@
 import { posix } from "node:path";
-import type { CallExpression, Expression, MemberExpression } from "@swc/core";
+import type { CallExpression, Expression, MemberExpression, TaggedTemplateExpression } from "@swc/core";
 import { type Bindings, isClass, isFunction, type Source } from "./bindings.ts";
 import { Calls, type Invocation, LOADERS } from "./calls.ts";
 import {
@@ -58,6 +58,7 @@ export class Flow {
   /** What is known within one question, cut short by a cycle or limit. It may be known better when it is asked for on its own. */
   readonly #provisional = new Map<object, Values>();
   readonly #invocations = new Map<object, readonly Invocation[]>();
+  readonly #gathering = new Map<string, Values>();
   readonly #underway = new Set<unknown>();
   #steps = MAX_STEPS;
   #callSteps = MAX_CALL_STEPS;
@@ -134,16 +135,28 @@ export class Flow {
     const written = propertyName(property);
     if (written !== undefined) return [written];
     const { type, expression } = property as { type: string; expression: object };
-    return type === "Computed" ? stringsOf(this.values(expression, frame)) : [];
+    return type === "Computed" ? this.#keys(this.values(expression, frame), frame) : [];
+  }
+
+  /** What values come to as keys: an object by its `toString`. */
+  #keys(values: Values, frame: Frame | undefined): string[] {
+    const made = values.flatMap((value) =>
+      value.kind === "object" || value.kind === "instance"
+        ? this.member(value, "toString", frame).flatMap((method) =>
+            method.kind === "function" ? stringsOf(this.returns(method.node, frame)) : [],
+          )
+        : [],
+    );
+    return [...stringsOf(values), ...made];
   }
 
   member(value: Value, name: string, frame?: Frame): Values {
     return this.#members.of(value, name, frame);
   }
 
-  /** What `Object.values` gives. */
-  membersOf(value: Value, frame: Frame | undefined): Values {
-    return value.kind === "object" ? this.#members.all(value.node, frame) : NOTHING;
+  /** The members that an object is known to have. */
+  entries(value: Value, frame: Frame | undefined): [name: string, values: Values][] | undefined {
+    return this.#members.entries(value, frame);
   }
 
   /** What a call comes to, however it is written. */
@@ -202,6 +215,11 @@ export class Flow {
           names.flatMap((name) => this.member(value, name, frame)),
         );
       }
+      case "rest":
+        return this.source(source.of, frame).map(
+          (value): Value =>
+            value.kind === "list" ? { kind: "list", items: value.items.slice(source.index) } : value,
+        );
       case "element":
         return this.source(source.of, frame).flatMap((value) =>
           this.member(value, String(source.index), frame),
@@ -287,7 +305,9 @@ export class Flow {
     const isRaw = this.values(tag, frame).some(
       (value) => value.kind === "reference" && value.path === "String.raw",
     );
-    return isRaw ? this.#template(template, frame) : NOTHING;
+    return isRaw
+      ? this.#template(template, frame)
+      : this.#calls.values(node as unknown as TaggedTemplateExpression, frame);
   }
 
   #binary(node: object, frame: Frame | undefined): Values {
@@ -301,25 +321,32 @@ export class Flow {
   }
 
   #identifier(node: object, frame: Frame | undefined): Values {
+    const fn = this.bindings.functionOfArguments(node);
+    if (fn) return [{ kind: "list", items: [0, 1, 2, 3].map((index) => this.#parameter(fn, index, frame)) }];
     if (this.bindings.isGlobalName(node)) return this.global((node as { value: string }).value);
     const key = bindingOf(node);
     if (key === undefined) return NOTHING;
-    return this.once(
+    // `name = name + "al"`: the variable is what has been gathered so far.
+    const gathered = this.#gathering.get(key);
+    if (gathered) return gathered;
+    const values: Value[] = [];
+    this.#gathering.set(key, values);
+    this.once(
       key,
       frame,
       () => {},
-      () => this.#gather(this.bindings.sourcesOf(key), NOTHING, frame),
+      () => this.#gather(this.bindings.sourcesOf(key), values, frame),
     );
+    this.#gathering.delete(key);
+    return limited(values);
   }
 
   /** All that is assigned, and what comes of it by `+=`. */
-  #gather(sources: readonly Source[], first: Values, frame: Frame | undefined): Values {
-    let values = [...first];
+  #gather(sources: readonly Source[], values: Value[], frame: Frame | undefined): Values {
     for (const source of sources) if (source.kind !== "append") values.push(...this.source(source, frame));
     for (const source of sources) {
-      if (source.kind !== "append") continue;
-      const longer = concatenated(stringsOf(values), stringsOf(this.source(source, frame)));
-      values = limited([...values, ...longer]);
+      if (source.kind !== "append" || values.length >= MAX_VALUES) continue;
+      values.push(...concatenated(stringsOf(values), stringsOf(this.source(source, frame))));
     }
     return values;
   }
@@ -367,7 +394,7 @@ export class Flow {
     if (key === undefined) return found;
     return this.#gather(
       names.flatMap((name) => this.bindings.writesTo(key, name)),
-      found,
+      [...found],
       frame,
     );
   }

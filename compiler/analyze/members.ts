@@ -76,6 +76,8 @@ export class Members {
         return this.#ofClass(value.of, name, false, frame) ?? NOTHING;
       case "object":
         return this.#ofObject(value.node, name, frame);
+      case "record":
+        return value.entries.get(name) ?? NOTHING;
       case "prototype":
         if (value.of) return this.of(value.of, name, frame);
         return name === "constructor" ? [{ kind: "constructor", ofPrototype: true }] : NOTHING;
@@ -109,6 +111,7 @@ export class Members {
   #ofFunction(node: object, name: string, frame: Frame | undefined): Values {
     const own = isClass(node) ? this.#ofClass(node, name, true, frame) : undefined;
     if (own) return own;
+    if (name === "name") return nameOf(node).map(text);
     return name === "prototype" ? [{ kind: "prototype", of: { kind: "instance", of: node } }] : NOTHING;
   }
 
@@ -183,16 +186,27 @@ export class Members {
     }
   }
 
-  /** What `Object.values` gives of an object literal. */
-  all(node: object, frame: Frame | undefined): Values {
-    const members = [...this.#shapeOf(node).named.values()].flat();
-    return members.length > MAX_MEMBERS
-      ? NOTHING
-      : [{ kind: "list", items: members.map((member) => this.#valueOf(member, frame)) }];
+  /** The members that an object is known to have; undefined for too many. */
+  entries(value: Value, frame: Frame | undefined): [name: string, values: Values][] | undefined {
+    if (value.kind === "record") return [...value.entries];
+    if (value.kind !== "object") return undefined;
+    const { named } = this.#shapeOf(value.node);
+    if (named.size > MAX_MEMBERS) return undefined;
+    return [...named].map(([name, members]) => [
+      name,
+      members.flatMap((member) => this.#valueOf(member, frame)),
+    ]);
   }
 }
 
 const MAX_MEMBERS = 256;
+
+/** The name of a function, where it is written at it. */
+function nameOf(node: object): string[] {
+  const { identifier, key } = node as { identifier?: { value: string } | null; key?: object };
+  const name = identifier?.value ?? (key && propertyName(key));
+  return name === undefined ? [] : [name];
+}
 
 const PROTOTYPES: Partial<Record<Value["kind"], [name: string, prototype: object]>> = {
   text: ["String", String.prototype],
