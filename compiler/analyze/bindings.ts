@@ -53,6 +53,9 @@ const FUNCTIONS = new Set([
   "Constructor",
 ]);
 
+/** Names what `this.name = …` within a class or object writes to. */
+export const keyOfOwner = (owner: object) => `this@${(owner as SyntaxNode).span.start}`;
+
 export const isFunction = (node: object) => FUNCTIONS.has((node as SyntaxNode).type);
 export const isClass = (node: object) => /^Class(?:Declaration|Expression)$/.test((node as SyntaxNode).type);
 
@@ -71,6 +74,8 @@ export class Bindings {
   readonly #callbacks = new Map<object, { call: CallExpression; index: number }>();
   readonly #names = new Map<object, string>();
   readonly #returns = new Map<object, object[]>();
+  readonly #yields = new Map<object, object[]>();
+  readonly #firstParameters = new Map<object, string>();
   readonly #owners = new Map<object, object>();
   readonly #arguments = new Map<object, object>();
   readonly #ambient = new Set<string>();
@@ -93,6 +98,17 @@ export class Bindings {
 
   returnsOf(fn: object): readonly object[] {
     return this.#returns.get(fn) ?? [];
+  }
+
+  /** What a generator yields. */
+  yieldsOf(fn: object): readonly object[] | undefined {
+    return this.#yields.get(fn);
+  }
+
+  /** What a function gives to the first of its parameters by calling it: `new Promise((resolve) => resolve(value))`. */
+  givenToFirst(fn: object): readonly object[] {
+    const calls = this.#calls.get(this.#firstParameters.get(fn) ?? "") ?? [];
+    return calls.flatMap(({ arguments: [first] }) => (first ? [first.expression] : []));
   }
 
   /** The calls of a function by its name, or where it stands. */
@@ -161,7 +177,7 @@ export class Bindings {
         break;
       case "AssignmentExpression": {
         const kind = (node as unknown as { operator: string }).operator === "+=" ? "append" : "expression";
-        this.#assign(parts.left!, { kind, node: parts.right! });
+        this.#assign(parts.left!, { kind, node: parts.right! }, owner);
         break;
       }
       case "ImportDeclaration":
@@ -172,7 +188,10 @@ export class Bindings {
         this.#noteCall(node as unknown as CallExpression);
         break;
       case "ReturnStatement":
-        if (fn && parts.argument) this.#addReturn(fn, parts.argument);
+        if (fn && parts.argument) add(this.#returns, fn, parts.argument);
+        break;
+      case "YieldExpression":
+        if (fn && parts.argument) add(this.#yields, fn, parts.argument);
         break;
       case "Identifier":
         if (fn && (node as unknown as { value: string }).value === "arguments") this.#arguments.set(node, fn);
@@ -188,15 +207,12 @@ export class Bindings {
     const { params, body } = holder.function ?? holder;
     for (const [index, param] of (params ?? []).entries()) {
       const { pat, param: property } = param as unknown as { pat?: SyntaxNode; param?: SyntaxNode };
-      this.#assign(pat ?? property ?? param, { kind: "parameter", of: node, index });
+      const target = pat ?? property ?? param;
+      this.#assign(target, { kind: "parameter", of: node, index });
+      const name = index === 0 ? bindingOf(target) : undefined;
+      if (name !== undefined) this.#firstParameters.set(node, name);
     }
-    if (body && !/^(?:BlockStatement|FunctionBody)$/.test(body.type)) this.#addReturn(node, body);
-  }
-
-  #addReturn(fn: object, value: object): void {
-    const known = this.#returns.get(fn);
-    if (known) known.push(value);
-    else this.#returns.set(fn, [value]);
+    if (body && !/^(?:BlockStatement|FunctionBody)$/.test(body.type)) add(this.#returns, node, body);
   }
 
   #noteCall(call: CallExpression): void {
@@ -204,7 +220,7 @@ export class Bindings {
     const callee = unwrap(call.callee);
     if (callee.type === "Identifier") {
       const key = bindingOf(callee);
-      if (key !== undefined) push(this.#calls, key, call);
+      if (key !== undefined) add(this.#calls, key, call);
     } else if (isFunction(callee)) this.#directCalls.set(callee, call);
     for (const [index, { expression }] of (call.arguments ?? []).entries()) {
       const value = unwrap(expression);
@@ -223,16 +239,22 @@ export class Bindings {
       return;
     const value = { type: "Identifier", value: "value" } as unknown as SyntaxNode;
     const of: Source = { kind: "expression", node: descriptor.expression };
-    push(this.#writes, `${object}.${key}`, { kind: "member", of, name: value });
+    add(this.#writes, `${object}.${key}`, { kind: "member", of, name: value });
   }
 
-  #assign(target: SyntaxNode, source: Source): void {
+  #writtenObject(object: object, owner: object | undefined): string | undefined {
+    const { type } = object as SyntaxNode;
+    if (type === "ThisExpression") return owner && keyOfOwner(owner);
+    return type === "Identifier" ? bindingOf(object) : undefined;
+  }
+
+  #assign(target: SyntaxNode, source: Source, owner?: object): void {
     const parts = target as unknown as Record<string, SyntaxNode>;
     switch (target.type) {
       case "Identifier": {
         const key = bindingOf(target);
         if (key === undefined) return;
-        push(this.#sources, key, source);
+        add(this.#sources, key, source);
         const value = "node" in source ? unwrap(source.node) : undefined;
         if (value && (isFunction(value) || isClass(value))) this.#names.set(value, key);
         return;
@@ -260,10 +282,9 @@ export class Bindings {
         for (const property of parts.properties as unknown as SyntaxNode[]) this.#take(property, source);
         return;
       case "MemberExpression": {
-        const object = unwrap(parts.object!);
-        const key = object.type === "Identifier" ? bindingOf(object) : undefined;
+        const key = this.#writtenObject(unwrap(parts.object!), owner);
         const name = propertyName(parts.property!);
-        if (key !== undefined && name !== undefined) push(this.#writes, `${key}.${name}`, source);
+        if (key !== undefined && name !== undefined) add(this.#writes, `${key}.${name}`, source);
       }
     }
   }
@@ -323,7 +344,7 @@ function loopTarget(left: SyntaxNode): SyntaxNode {
   return declarations?.[0]?.id ?? left;
 }
 
-function push<T>(map: Map<string, T[]>, key: string, value: T): void {
+function add<K, T>(map: Map<K, T[]>, key: K, value: T): void {
   const known = map.get(key);
   if (known) known.push(value);
   else map.set(key, [value]);

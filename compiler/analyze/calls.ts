@@ -6,6 +6,7 @@ import { callKnown } from "./known-functions.ts";
 import { unwrap } from "./tree.ts";
 import {
   globalReference,
+  memberOf,
   moduleReference,
   type Operand,
   type Reference,
@@ -25,6 +26,8 @@ export const LOADERS: ReadonlySet<string> = new Set(["require", "process.getBuil
 export interface Invocation {
   callee: Value;
   args: readonly Operand[];
+  /** `this`, where it is given apart. */
+  self?: Operand | undefined;
 }
 
 /** What calls come to: which function is called with what, and what it gives back. */
@@ -59,7 +62,10 @@ export class Calls {
               args: this.#spread(args[2], frame),
             })),
           );
-        else found.push(...this.#direct(value, bound, frame));
+        else
+          found.push(
+            ...this.#direct(value, bound, frame).map((invocation) => ({ ...invocation, self: args[0] })),
+          );
       }
     } else if (name !== undefined && LIST_CALLBACKS.has(name) && args[0]) {
       const items = this.#flow.values(callee.object, frame).flatMap(eachItem);
@@ -124,27 +130,39 @@ export class Calls {
     const [name] = this.#flow.names(callee.property, frame);
     if (name === undefined) return NOTHING;
     const operands = this.#arguments(call, frame);
-    return this.#flow.values(callee.object, frame).flatMap((value): Values => {
-      if (name === "bind") return [{ kind: "bound", target: value, args: operands.slice(1) }];
-      const args = operands.map((operand) => this.#flow.operand(operand, frame));
-      switch (value.kind) {
-        case "list":
-          return this.#listMethod(value.items, name, args, frame);
-        case "record":
-          return name === "get"
-            ? stringsOf(args[0] ?? NOTHING).flatMap((key) => value.entries.get(key) ?? NOTHING)
-            : NOTHING;
-        case "number":
-          return name === "toString" ? numberText(value.number, args) : NOTHING;
-        case "text": {
-          const pattern = call.arguments?.[0]?.expression;
-          const result = callTextMethod(value.text, name, args, pattern && simplePattern(pattern));
-          return result ? [result] : NOTHING;
-        }
-        default:
-          return NOTHING;
+    const first = call.arguments[0]?.expression;
+    const pattern = first && simplePattern(unwrap(first));
+    return this.#flow
+      .values(callee.object, frame)
+      .flatMap((value) => this.#methodOf(value, name, operands, frame, pattern));
+  }
+
+  #methodOf(
+    value: Value,
+    name: string,
+    operands: readonly Operand[],
+    frame: Frame | undefined,
+    pattern?: RegExp,
+  ): Values {
+    if (name === "bind") return [{ kind: "bound", target: value, args: operands.slice(1) }];
+    if (name === "deref") return [value];
+    const args = operands.map((operand) => this.#flow.operand(operand, frame));
+    switch (value.kind) {
+      case "list":
+        return this.#listMethod(value.items, name, args, frame);
+      case "record": {
+        const keys = name === "get" ? stringsOf(args[0] ?? NOTHING) : [];
+        return keys.flatMap((key) => value.entries.get(key) ?? NOTHING);
       }
-    });
+      case "number":
+        return name === "toString" ? numberText(value.number, args) : NOTHING;
+      case "text": {
+        const result = callTextMethod(value.text, name, args, pattern);
+        return result ? [result] : NOTHING;
+      }
+      default:
+        return NOTHING;
+    }
   }
 
   #listMethod(
@@ -170,13 +188,16 @@ export class Calls {
     return rest.reduce((before, item) => this.#flow.apply(fn.node, [before, item], frame), first);
   }
 
-  #result({ callee, args }: Invocation, isNew: boolean, frame: Frame | undefined): Values {
+  #result({ callee, args, self }: Invocation, isNew: boolean, frame: Frame | undefined): Values {
     if (callee.kind === "function") {
       if (isNew || isClass(callee.node)) return [{ kind: "instance", of: callee.node }];
       const known = args.map((operand) => this.#flow.operand(operand, frame));
       return this.#flow.apply(callee.node, known, frame);
     }
     if (callee.kind !== "reference") return NOTHING;
+    const [, method] = /^(?:Array|String)\.prototype\.(\w+)$/.exec(callee.path) ?? [];
+    if (method !== undefined && self)
+      return this.#flow.operand(self, frame).flatMap((value) => this.#methodOf(value, method, args, frame));
     return this.#resultOfReference(
       callee,
       args.map((operand) => this.#flow.operand(operand, frame)),
@@ -186,16 +207,23 @@ export class Calls {
   }
 
   #resultOfReference(
-    { path }: Reference,
+    reference: Reference,
     args: readonly Values[],
     isNew: boolean,
     frame: Frame | undefined,
   ): Values {
+    const { path } = reference;
     const [first = NOTHING, second = NOTHING] = args;
     if (LOADERS.has(path)) return textsOf(first).map((specifier) => moduleReference(specifier));
     const member = () =>
       first.flatMap((value) => stringsOf(second).flatMap((name) => this.#flow.member(value, name, frame)));
     switch (path) {
+      case "Proxy":
+        return this.#proxy(first, second, frame);
+      case "Promise":
+        return first.flatMap((executor) =>
+          executor.kind === "function" ? this.#resolved(executor.node, frame) : NOTHING,
+        );
       case "Reflect.get":
         return member();
       case "Object.getOwnPropertyDescriptor":
@@ -216,7 +244,20 @@ export class Calls {
     }
     const known = callKnown(path, args);
     // An instance has what is on the prototype.
-    return known.length === 0 && isNew && /^\w+$/.test(path) ? [globalReference(path, "prototype")] : known;
+    const instance = known.length === 0 && isNew ? memberOf(reference, "prototype") : undefined;
+    return instance ? [instance] : known;
+  }
+
+  #proxy(target: Values, handler: Values, frame: Frame | undefined): Values {
+    const getters = handler.flatMap((value) => this.#flow.member(value, "get", frame));
+    const proxies = getters.flatMap((get): Value[] =>
+      get.kind === "function" ? [{ kind: "proxy", target, get: get.node }] : [],
+    );
+    return proxies.length > 0 ? proxies : target;
+  }
+
+  #resolved(executor: object, frame: Frame | undefined): Values {
+    return this.#flow.bindings.givenToFirst(executor).flatMap((value) => this.#flow.values(value, frame));
   }
 
   #listEntries(

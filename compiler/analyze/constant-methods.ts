@@ -103,6 +103,7 @@ const LIST_METHODS: Record<string, (items: Items, args: readonly Values[]) => Va
   filter: (items) => [{ kind: "list", items }],
   flat: (items) => [{ kind: "list", items: items.flatMap((values) => itemsOf(values) ?? [values]) }],
   join: (items, [separator]) => joined(items, String(plain(separator) ?? ",")),
+  next: (items) => [{ kind: "record", entries: new Map([["value", items[0] ?? []]]) }],
   pop: (items) => items.at(-1) ?? [],
   reverse: (items) => [{ kind: "list", items: [...items].reverse() }],
   shift: (items) => items[0] ?? [],

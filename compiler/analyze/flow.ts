@@ -177,7 +177,13 @@ export class Flow {
     return limited(this.returns(fn, { parameters, depth, known: new Map() }));
   }
 
+  /** What a function returns; of a generator the list of what it yields. */
   returns(fn: object, frame: Frame | undefined): Values {
+    const yields = this.bindings.yieldsOf(fn);
+    if (yields)
+      return [
+        { kind: "list", items: yields.slice(0, MAX_LIST_LENGTH).map((value) => this.values(value, frame)) },
+      ];
     return this.bindings.returnsOf(fn).flatMap((value) => this.values(value, frame));
   }
 

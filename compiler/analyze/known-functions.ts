@@ -15,8 +15,8 @@ const NOTHING: Values = [];
 
 /** Functions that give back what they are given, or something that has all of its members. */
 const SAME_OBJECT = new Set(
-  `Object Object.create Object.freeze Object.seal Object.preventExtensions Object.setPrototypeOf Promise.resolve
-   Promise.all Proxy structuredClone Set Uint8Array Uint8Array.from Uint16Array Array.of`.split(/\s+/),
+  `Object Object.create Object.freeze Object.seal Object.preventExtensions Promise.resolve
+   Promise.all structuredClone WeakRef Set Uint8Array Uint8Array.from Uint16Array Array.of`.split(/\s+/),
 );
 
 type Known = (args: readonly Values[]) => Values;
@@ -25,6 +25,7 @@ type Known = (args: readonly Values[]) => Values;
 const KNOWN: Record<string, Known> = {
   "Array.from": ([first = NOTHING]) => first.flatMap(itemList),
   Error: ([message = NOTHING]) => [{ kind: "record", entries: new Map([["message", message]]) }],
+  CustomEvent: ([, init = NOTHING]) => init,
   "JSON.parse": ([first = NOTHING]) => textsOf(first).flatMap(parsed),
   "JSON.stringify": ([first = NOTHING]) => textsOf(first).map((value) => text(JSON.stringify(value))),
   Map: ([first = NOTHING]) => first.flatMap(recordOf),
@@ -33,11 +34,12 @@ const KNOWN: Record<string, Known> = {
   "Object.fromEntries": ([first = NOTHING]) => first.flatMap(recordOf),
   "Object.getOwnPropertyDescriptors": ([first = NOTHING]) => first.map((of) => ({ kind: "descriptors", of })),
   "Object.getPrototypeOf": prototypesOf,
+  "Object.setPrototypeOf": (args) => args.flat(),
   "Reflect.getPrototypeOf": prototypesOf,
   "String.fromCharCode": fromCodes,
   "String.fromCodePoint": fromCodes,
+  Symbol: ([description = NOTHING]) => [{ kind: "record", entries: new Map([["description", description]]) }],
   "TextDecoder.prototype.decode": ([first]) => fromCodes(first?.[0]?.kind === "list" ? first[0].items : []),
-  TextEncoder: () => [globalReference("TextEncoder", "prototype")],
   URL: ([urls = NOTHING, bases = NOTHING]) => resolvedUrl(textsOf(urls), textsOf(bases)[0]),
   URLSearchParams: ([first = NOTHING]) => textsOf(first).map(searchParams),
   parseInt: ([first = NOTHING, radix = NOTHING]) =>

@@ -1,4 +1,4 @@
-import { isClass } from "./bindings.ts";
+import { isClass, keyOfOwner } from "./bindings.ts";
 import type { Flow, Frame } from "./flow.ts";
 import { propertyName, type SyntaxNode } from "./tree.ts";
 import {
@@ -73,9 +73,19 @@ export class Members {
         return this.#ofFunction(value.node, name, frame);
       case "instance":
         if (name === "constructor") return [{ kind: "function", node: value.of }];
-        return this.#ofClass(value.of, name, false, frame) ?? NOTHING;
+        return [
+          ...(this.#ofClass(value.of, name, false, frame) ?? NOTHING),
+          ...this.#flow.bindings
+            .writesTo(keyOfOwner(value.of), name)
+            .flatMap((source) => this.#flow.source(source, frame)),
+        ];
       case "object":
         return this.#ofObject(value.node, name, frame);
+      case "proxy":
+        return [
+          ...this.#flow.apply(value.get, [value.target, [text(name)]], frame),
+          ...value.target.flatMap((target) => this.#own(target, name, frame)),
+        ];
       case "record":
         return value.entries.get(name) ?? NOTHING;
       case "prototype":
@@ -163,6 +173,8 @@ export class Members {
             ? this.#flow.names(property.key)
             : [];
       for (const name of names) {
+        // What an object inherits counts as what is spread into it.
+        if (name === "__proto__" && property.type === "KeyValueProperty") shape.spreads.push(property.value!);
         const others = shape.named.get(name);
         if (others) others.push(property);
         else shape.named.set(name, [property]);

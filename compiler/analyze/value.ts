@@ -10,6 +10,8 @@ export type Value =
   | { kind: "instance"; of: object }
   | { kind: "object"; node: object }
   | { kind: "list"; items: readonly Values[] }
+  /** A Proxy with a `get`. */
+  | { kind: "proxy"; target: Values; get: object }
   /** A Map, or an object that is made from data. */
   | { kind: "record"; entries: ReadonlyMap<string, Values> }
   | { kind: "bound"; target: Value; args: readonly Operand[] }
