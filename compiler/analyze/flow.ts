@@ -32,6 +32,8 @@ const MAX_STEPS = 3_000_000;
 const MAX_CALL_STEPS = 4_000;
 const MAX_ALL_CALL_STEPS = 400_000;
 const MAX_CALL_DEPTH = 8;
+/** Returns of a function, calls of it, and assignments to a variable that are looked at. */
+const MAX_BRANCHES = 64;
 const MAX_DEPTH = 250;
 
 /** Variables of functions that are being called with known arguments. */
@@ -172,7 +174,7 @@ export class Flow {
   /** What a function returns when it is called with these arguments. */
   apply(fn: object, args: readonly Values[], frame: Frame | undefined): Values {
     const depth = (frame?.depth ?? 0) + 1;
-    if (depth > MAX_CALL_DEPTH) return NOTHING;
+    if (depth > MAX_CALL_DEPTH || this.#callSteps < 0 || this.#allCallSteps < 0) return NOTHING;
     const parameters = new Map(frame?.parameters).set(fn, args);
     return limited(this.returns(fn, { parameters, depth, known: new Map() }));
   }
@@ -182,9 +184,12 @@ export class Flow {
     const yields = this.bindings.yieldsOf(fn);
     if (yields)
       return [
-        { kind: "list", items: yields.slice(0, MAX_LIST_LENGTH).map((value) => this.values(value, frame)) },
+        { kind: "list", items: yields.slice(0, MAX_BRANCHES).map((value) => this.values(value, frame)) },
       ];
-    return this.bindings.returnsOf(fn).flatMap((value) => this.values(value, frame));
+    return this.bindings
+      .returnsOf(fn)
+      .slice(0, MAX_BRANCHES)
+      .flatMap((value) => this.values(value, frame));
   }
 
   /** Whether a function loads modules by their name. */
@@ -348,7 +353,8 @@ export class Flow {
   }
 
   /** All that is assigned, and what comes of it by `+=`. */
-  #gather(sources: readonly Source[], values: Value[], frame: Frame | undefined): Values {
+  #gather(all: readonly Source[], values: Value[], frame: Frame | undefined): Values {
+    const sources = all.slice(0, MAX_BRANCHES);
     for (const source of sources) if (source.kind !== "append") values.push(...this.source(source, frame));
     for (const source of sources) {
       if (source.kind !== "append" || values.length >= MAX_VALUES) continue;
@@ -360,7 +366,7 @@ export class Flow {
   #parameter(fn: object, index: number, frame: Frame | undefined): Values {
     const given = frame?.parameters.get(fn);
     if (given) return given[index] ?? NOTHING;
-    const calls = this.bindings.callsOf(fn);
+    const calls = this.bindings.callsOf(fn).slice(0, MAX_BRANCHES);
     const values = calls.flatMap((call) => {
       const argument = call.arguments?.[index];
       return argument && !argument.spread ? this.values(argument.expression, frame) : NOTHING;
