@@ -4,6 +4,7 @@ import { portionFuel } from "./counted-loops.ts";
 import { type Flow, LoopKind } from "./flow.ts";
 import { follow } from "./follow.ts";
 import { Opcode } from "./instructions.ts";
+import { leaseCandidates, leaseFuel, maxBesides } from "./leases.ts";
 
 /** Where a function asks its host, besides its loops. */
 export interface Checks {
@@ -36,12 +37,6 @@ const maxUncheckedReturn = 4 * 1024;
 /** What a call that may reach any function counts for: most are short. */
 const nominal = 256;
 
-/** What a tight loop owes at most before it asks: a trap in it leaves so much unpaid. */
-export const maxTally = 1024;
-
-/** What may be run in a loop before it asks, by its kind. */
-const owed: Record<number, number> = { [LoopKind.tight]: maxTally, [LoopKind.counted]: portionFuel };
-
 /** What a call runs without a check. */
 interface Length {
   /** From the entry to the first check, or the end. */
@@ -68,6 +63,8 @@ export class CheckPlan {
   readonly #callees: readonly ReadonlySet<number>[];
   readonly #cut: Map<number, Set<number>>;
   readonly #lengths: Length[] = [];
+  /** Of the function whose checks are placed: loops that may not ask in each turn. */
+  #leased: ReadonlySet<number> = new Set();
   /** All functions, without imports; callees before callers except where a cycle is cut. */
   readonly order: number[];
 
@@ -92,6 +89,7 @@ export class CheckPlan {
   /** The checks of one function; to be asked for in {@link order}. */
   place(flow: Flow, index: number): Checks {
     const cut = this.#cut.get(index);
+    this.#leased = leaseCandidates(flow, (at) => this.unchecked(flow, at));
     const checks: Checks = {
       entry: this.#expectedChecks(flow, cut) >= 1,
       before: new Set(),
@@ -106,6 +104,11 @@ export class CheckPlan {
     if (head > maxHead) checks.entry = true;
     this.#lengths[index] = checks.entry ? { head: 0, through: 0, tail } : { head, through, tail };
     return checks;
+  }
+
+  /** What a point runs of other functions without a check. */
+  unchecked(flow: Flow, at: number): number {
+    return this.#passing(flow, at).length.through;
   }
 
   #callsHost(flow: Flow, at: number): boolean {
@@ -272,6 +275,12 @@ export class CheckPlan {
     });
   }
 
+  /** What may be run in a loop before it asks. */
+  #owed(flow: Flow, loop: number): number {
+    if (flow.loop[loop] === LoopKind.counted) return portionFuel;
+    return this.#leased.has(loop) ? leaseFuel + maxBesides : 0;
+  }
+
   /** What a point costs, and what it calls runs without a check. */
   #passing(flow: Flow, at: number): { cost: number; length: Length } {
     const op = flow.op[at]!;
@@ -283,7 +292,7 @@ export class CheckPlan {
       case Opcode.returnCallIndirect:
         return { cost: Cost.call, length: anyLength };
       case Opcode.loop:
-        return { cost: owed[flow.loop[at]!] ?? 0, length: noLength };
+        return { cost: this.#owed(flow, at), length: noLength };
       default:
         return { cost: costOf(op), length: noLength };
     }
