@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
 import { parseEnv } from "node:util";
 import type { FunctionConfig } from "../compiler/types.ts";
@@ -22,6 +23,8 @@ export interface Config {
   };
   database: { url: string | undefined; maxConnections: number; timeoutMs: number };
   egressAllow: readonly string[];
+  /** Processes that run functions; with 0, the server's own process does. */
+  workers: { count: number; memoryLimitBytes: number };
   /** Older rows of `function_invocations` are deleted. */
   historyDays: number;
   requireAnnotation: boolean;
@@ -105,6 +108,10 @@ function assemble(v: Values, cwd: string): Config {
       timeoutMs: v.FUNCTION_DB_TIMEOUT_MS,
     },
     egressAllow: v.FUNCTION_EGRESS_ALLOW,
+    workers: {
+      count: v.THIMBLE_WORKERS ?? availableParallelism(),
+      memoryLimitBytes: v.THIMBLE_WORKER_MEMORY_MB * 1048576,
+    },
     historyDays: v.FUNCTION_HISTORY_DAYS,
     requireAnnotation: v.FUNCTION_REQUIRE_ANNOTATION,
     edge: { host: v.HOST, port: v.PORT },

@@ -132,7 +132,8 @@ function addOperationRoutes(app: Hono<Env>, deps: AdminDeps): void {
       activeExecutions,
       queuedExecutions,
       functions: catalog.size,
-      workers,
+      workers: workers.length,
+      processes: workers,
       sandboxes,
       pool: await database.stats(),
     });

@@ -1,6 +1,8 @@
 import { readFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
 import { readSources } from "../../compiler/sources.ts";
 import type { Analysis, Bundle, SourceFiles } from "../../compiler/types.ts";
+import type { Engine } from "../../runtime/engine.ts";
 import { type Config, type EdgeConfig, edgeConfig } from "../config.ts";
 import type { Logger } from "../log.ts";
 import type { Compiler, EdgeParts, FunctionDatabase } from "../ports.ts";
@@ -30,16 +32,22 @@ export async function wireServer(config: Config, log: Logger): Promise<ServerDep
     maxConnections,
     timeoutMs,
   });
-  return { compiler, database, edgeParts: () => createEdgeParts(edgeConfig(config), database), log };
+  return {
+    compiler,
+    database,
+    edgeParts: async () => createEdgeParts(edgeConfig(config), await loadEngine(), database),
+    workers: { script: fileURLToPath(new URL("worker.ts", import.meta.url)), engine: loadEngineBytes },
+    log,
+  };
 }
 
 /** What it takes to run functions in this process. */
 export async function createEdgeParts(
   { limits, egressAllow }: EdgeConfig,
+  engine: Engine,
   database: Pick<FunctionDatabase, "query">,
 ): Promise<EdgeParts> {
-  const [engine, { Runtime }, { createEgress }] = await Promise.all([
-    loadEngine(),
+  const [{ Runtime }, { createEgress }] = await Promise.all([
     import("../../runtime/runtime.ts"),
     import("../../runtime/host/egress/egress.ts"),
   ]);
@@ -89,4 +97,9 @@ export async function packageVersion(): Promise<string> {
 async function loadEngine() {
   const module = await import("../../compiler/engine/load-engine.ts");
   return module.loadEngine();
+}
+
+async function loadEngineBytes() {
+  const module = await import("../../compiler/engine/load-engine.ts");
+  return module.loadEngineBytes();
 }

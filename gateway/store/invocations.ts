@@ -1,4 +1,4 @@
-import { desc, eq, lt, sql } from "drizzle-orm";
+import { and, desc, eq, inArray, lt, sql } from "drizzle-orm";
 import type { Database } from "./connect.ts";
 import { functionInvocations, type InvocationStatus } from "./schema.ts";
 
@@ -75,6 +75,15 @@ export class InvocationStore {
       .update(functionInvocations)
       .set({ status: "aborted", error: "The server stopped during the execution", errorCode: "overloaded" })
       .where(eq(functionInvocations.status, "running"));
+  }
+
+  /** Those of `ids` that are still `running` have failed, for this reason: the process that ran them is dead. */
+  async failRunning(ids: string[], error: string): Promise<void> {
+    const { id, status } = functionInvocations;
+    await this.#db
+      .update(functionInvocations)
+      .set({ status: "failed", error, errorCode: "internal_error" })
+      .where(and(inArray(id, ids), eq(status, "running")));
   }
 
   /** Forgets executions that started before `before`. */

@@ -171,13 +171,14 @@ export async function startTestServer(
   dataDir?: string,
 ): Promise<TestServer> {
   const folder = dataDir ?? (await mkdtemp(join(tmpdir(), "thimble-test-")));
-  const env = { PORT: "0", ADMIN_PORT: "0", THIMBLE_DATA_DIR: folder, ...settings };
+  const env = { PORT: "0", ADMIN_PORT: "0", THIMBLE_WORKERS: "0", THIMBLE_DATA_DIR: folder, ...settings };
   const logged: Record<string, unknown>[] = [];
   const log = loggerTo("debug", { write: (line) => logged.push(JSON.parse(line)) });
   const server = await startServer(loadConfig({ cwd: folder, env }), {
     compiler: fakeCompiler,
     database: fakeDatabase,
     edgeParts: async () => ({ runtime: new FakeRuntime(), services: fakeServices }),
+    workers: { script: "", engine: () => Promise.reject(new Error("not here")) },
     log,
   });
   const key = ensureAdminKey(folder);

@@ -1,0 +1,8 @@
+// The program of a worker process.
+import { Engine } from "../../runtime/engine.ts";
+import { runWorker } from "../processes/worker.ts";
+import { createEdgeParts } from "./wiring.ts";
+
+runWorker(async (config, engine, database) =>
+  createEdgeParts(config, await Engine.compile(new Uint8Array(engine)), database),
+);
