@@ -8,6 +8,7 @@ import {
   type InvocationResult,
   type Program,
   Runtime,
+  type ScriptProgram,
 } from "../runtime/index.ts";
 
 export const engine = await loadEngine();
@@ -24,7 +25,10 @@ export const limits: InvocationLimits = {
 const refuse = async (): Promise<never> => {
   throw new HostError("unavailable", "there is nothing outside of a benchmark");
 };
-const services: HostServices = { fetch: refuse, query: refuse };
+const services: HostServices = {
+  fetch: refuse,
+  openDatabase: () => ({ query: refuse, release() {}, close() {} }),
+};
 const context = { requestId: "r1", functionName: "bench", version: 1 };
 
 /** What a compiler takes in, of a function given as the text of its only file. */
@@ -36,8 +40,8 @@ export async function artifactOf(source: string): Promise<Uint8Array<ArrayBuffer
   return (await compiler.build({ sources: sourcesOf(source), requireAnnotation: false })).artifact;
 }
 
-export async function programOf(source: string): Promise<Program> {
-  return runtime.load(await artifactOf(source));
+export async function programOf(source: string): Promise<ScriptProgram> {
+  return (await runtime.load(await artifactOf(source))) as ScriptProgram;
 }
 
 /** A request with a JSON body, or a GET without one, as an HTTP client would send it. */

@@ -1,4 +1,6 @@
-import { difference, type Image, overlay, type Segment } from "../runtime/image.ts";
+import { type Difference, difference, type Image } from "../runtime/image.ts";
+import { type Segment, Segments } from "../runtime/segments.ts";
+import { customSections } from "./container.ts";
 import type { Analysis, FunctionConfig, SourceFiles } from "./types.ts";
 import { Assembler, emptyModule, type Module, readModule, writeModule } from "./wasm/index.ts";
 
@@ -86,6 +88,22 @@ export function encodeArtifact(input: {
   return writeModule(module);
 }
 
+/** What an artefact is of: a function in JavaScript, or a WASI module. */
+export type ArtifactKind = "script" | "module";
+
+/** @throws ArtifactError for bytes that are no artefact. */
+export function kindOf(bytes: Uint8Array): ArtifactKind {
+  try {
+    const section = customSections(bytes).find(([name]) => name === Section.manifest);
+    if (!section) throw new ArtifactError(`not an artefact: it has no section ${Section.manifest}`);
+    // a script's manifest does not say
+    return JSON.parse(new TextDecoder().decode(section[1])).kind ?? "script";
+  } catch (cause) {
+    if (cause instanceof ArtifactError) throw cause;
+    throw new ArtifactError("not an artefact", { cause });
+  }
+}
+
 /** @throws ArtifactError for anything that {@link encodeArtifact} did not write. */
 export function decodeArtifact(bytes: Uint8Array): Artifact {
   try {
@@ -115,8 +133,8 @@ export function decodeArtifact(bytes: Uint8Array): Artifact {
   }
 }
 
-/** The image of an artefact over the base image of its engine. */
-export function imageOf({ manifest, segments }: Artifact, base: Image): Image {
+/** The image of an artefact, as the difference to the base image of its engine. */
+export function imageOf({ manifest, segments }: Artifact, base: Image): Difference {
   const end = manifest.pages * 65_536;
   for (const { address, bytes } of segments) {
     if (address < base.start || address + bytes.length > end)
@@ -124,7 +142,7 @@ export function imageOf({ manifest, segments }: Artifact, base: Image): Image {
   }
   const globals = manifest.globals.map((value) => (typeof value === "string" ? BigInt(value) : value));
   if (globals.length !== base.globals.length) throw new ArtifactError("wrong number of globals");
-  return overlay(base, segments, manifest.pages, globals);
+  return { segments: new Segments(segments), pages: manifest.pages, globals };
 }
 
 /** Address in `i32.const address; end`. */

@@ -32,8 +32,8 @@ export interface BuiltImage {
  */
 export async function buildImage(engine: Engine, code: string, warmup?: string): Promise<BuiltImage> {
   const start = (): BuildSandbox => {
-    const instance = new Instance(engine.module, engine.globals, engine.parts);
-    instance.restore(engine.base);
+    const instance = new Instance(engine);
+    instance.restore(engine.plain);
     return new BuildSandbox(instance);
   };
   const compilation = start();

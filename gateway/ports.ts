@@ -2,12 +2,11 @@ import type { BuildInput, BuildResult } from "../compiler/compiler.ts";
 import type { FunctionConfig } from "../compiler/types.ts";
 import type { RunOptions } from "../runtime/execution.ts";
 import type { InvocationRequest, InvocationResult } from "../runtime/invocation.ts";
-import type { QueryRequest, QueryResponse } from "../runtime/protocol.ts";
 import type { HostServices } from "../runtime/services.ts";
-import type { DatabaseAccess } from "./broker/broker.ts";
+import type { Broker } from "./broker/broker.ts";
 import type { PoolStats } from "./broker/pool.ts";
 
-export type { BuildInput, DatabaseAccess, PoolStats, RunOptions };
+export type { BuildInput, PoolStats, RunOptions };
 
 /**
  * What the gateway needs from its neighbours, as interfaces: the gateway decides who may run what and when, and knows
@@ -63,12 +62,7 @@ export interface EdgeParts {
 }
 
 /** The functions' database. */
-export interface FunctionDatabase {
-  /** One statement, with a connection of its own. Rejects with a `HostError`, also when `signal` fires. */
-  query(request: QueryRequest, signal: AbortSignal, access: DatabaseAccess): Promise<QueryResponse>;
-  stats(): PoolStats | Promise<PoolStats>;
-  close(): Promise<void>;
-}
+export type FunctionDatabase = Broker;
 
 /** Where artefacts come from. */
 export interface ArtifactSource {

@@ -1,4 +1,5 @@
 import { createAdminApp } from "./admin/app.ts";
+import { authenticator } from "./admin/authenticate.ts";
 import { Deployer } from "./admin/deployer.ts";
 import { ensureAdminKey, keyVerifier } from "./admin/key.ts";
 import { StoredArtifacts } from "./artifacts.ts";
@@ -17,10 +18,9 @@ import { openStore, type Store } from "./store/open.ts";
 export interface ServerDeps {
   compiler: Compiler;
   /** The functions' database. */
-  database: FunctionDatabase;
-  /** What it takes to run functions in this process; asked for when there are no workers. */
-  edgeParts(): Promise<EdgeParts>;
-  workers: WorkerProgram;
+  database: Pick<FunctionDatabase, "stats" | "close">;
+  /** Who runs functions: this process, with these parts, or worker processes. */
+  fleet: { kind: "inProcess"; edgeParts(): Promise<EdgeParts> } | ({ kind: "workers" } & WorkerProgram);
   log: Logger;
 }
 
@@ -30,8 +30,9 @@ export interface WorkerProgram {
   script: string;
   /** More flags for Node. */
   execArgv?: readonly string[];
-  /** The engine module, which they are given. */
+  /** The engine module, and where the functions' database is asked, which they are told. */
   engine(): Promise<Uint8Array>;
+  brokerSocket: string;
 }
 
 export interface RunningServer {
@@ -88,7 +89,7 @@ async function assemble(
     pool: await database.stats(),
   }));
   const artifacts = new StoredArtifacts(store.functions, compiler);
-  const fleet = await createFleet(config, deps, catalog, {
+  const fleet: Fleet = await createFleet(config, deps, catalog, {
     artifacts,
     history: store.invocations,
     logs,
@@ -99,13 +100,16 @@ async function assemble(
   const adminApp = createAdminApp({
     store,
     catalog,
-    deployer: new Deployer({ compiler, functions: store.functions, catalog, fleet, logs, requireAnnotation }),
+    deployer: new Deployer({
+      ...{ compiler, functions: store.functions, catalog, fleet, logs, requireAnnotation },
+      drainMs: config.limits.timeoutMs + 1000,
+    }),
     fleet,
     database,
     logs,
     metrics,
     log,
-    verifyKey: keyVerifier(config.admin.key ?? ensureAdminKey(config.dataDir)),
+    authenticate: authenticator(keyVerifier(config.admin.key ?? ensureAdminKey(config.dataDir)), store.keys),
     guardMetrics: !isLoopback(config.admin.host),
     stop: stop.signal,
   });
@@ -141,23 +145,26 @@ interface FleetParts {
 
 async function createFleet(
   config: Config,
-  { database, edgeParts, workers, log }: ServerDeps,
+  { fleet, log }: ServerDeps,
   catalog: Catalog,
   parts: FleetParts,
 ): Promise<Fleet> {
-  const { count, memoryLimitBytes } = config.workers;
   const settings = edgeConfig(config);
-  if (count === 0) return new Edge({ ...(await edgeParts()), ...parts, config: settings, catalog, log });
-  const { script, execArgv = [], engine } = workers;
+  if (fleet.kind === "inProcess") {
+    return new Edge({ ...(await fleet.edgeParts()), ...parts, config: settings, catalog, log });
+  }
+  const { count, memoryLimitBytes } = config.workers;
+  const { script, execArgv = [], engine, brokerSocket } = fleet;
   return new WorkerFleet({
     workers: count,
     config: settings,
     memoryLimitBytes,
     catalog,
-    host: { ...parts, database, log, writeLog: (line) => writeFinished(log, line) },
+    host: { ...parts, log, writeLog: (line) => writeFinished(log, line) },
     script,
     execArgv,
     engine: await engine(),
+    brokerSocket,
   });
 }
 

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { decodeMasterKey } from "./store/vault.ts";
 
 /**
  * Every setting: its default, its check, and the line `--help` shows. Values are text, as `.env` and the
@@ -69,7 +70,22 @@ const optional = <T>(parse: z.ZodType<T, string>, help: string): Setting<T | und
   help,
 });
 
+/** Values to start from (R14); each single setting can still be set otherwise. */
+export const PRESETS = {
+  fast: { FUNCTION_TIMEOUT_SECONDS: "1", FUNCTION_DB_TIMEOUT_MS: "1000", FUNCTION_MAX_CONCURRENT: "20" },
+  complex: { FUNCTION_TIMEOUT_SECONDS: "5", FUNCTION_MAX_CONCURRENT: "10" },
+  heavy: {
+    FUNCTION_MAX_CONCURRENT: "20",
+    FUNCTION_DB_MAX_CONNECTIONS: "10",
+    FUNCTION_MAX_MEMORY_MB: "256",
+  },
+} as const;
+
 export const SETTINGS = {
+  THIMBLE_PRESET: optional(
+    z.enum(["fast", "complex", "heavy"], "must be one of fast, complex, heavy") as z.ZodType<string, string>,
+    "values to start from: fast, complex or heavy",
+  ),
   FUNCTION_TIMEOUT_MS: setting(
     wholeNumber(TIMEOUT_RANGE_MS.min, TIMEOUT_RANGE_MS.max, "ms"),
     5000,
@@ -109,7 +125,7 @@ export const SETTINGS = {
   ),
   MAX_BODY_MB: setting(wholeNumber(1, 1024, "MB"), 10, "largest request body, MB"),
   MAX_RESPONSE_MB: setting(wholeNumber(1, 1024, "MB"), 10, "largest response body, MB"),
-  MAX_SANDBOXES: setting(wholeNumber(1, 10_000), 100, "sandboxes alive at once"),
+  MAX_SANDBOXES: setting(wholeNumber(1, 5_000), 100, "sandboxes alive at once"),
   THIMBLE_WORKERS: optional(
     wholeNumber(0, 256),
     "processes that run functions (default: one for each core); 0: none besides the server's own",
@@ -129,6 +145,15 @@ export const SETTINGS = {
     ...optional(
       z.string().regex(/^[\x21-\x7e]{16,512}$/, "must be 16 to 512 visible ASCII characters"),
       "the admin key",
+    ),
+    secret: true,
+  },
+  THIMBLE_MASTER_KEY: {
+    ...optional(
+      z
+        .string()
+        .refine((text) => decodeMasterKey(text) !== undefined, "must be 32 bytes in base64 or hexadecimal"),
+      "the key that seals functions' secrets (default: made at the first start, in the data folder)",
     ),
     secret: true,
   },

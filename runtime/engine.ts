@@ -1,6 +1,8 @@
 import { MeterExport } from "../compiler/wasm/index.ts";
 import { RuntimeError } from "./errors.ts";
-import type { Image } from "./image.ts";
+import type { Difference, Image } from "./image.ts";
+import { ImageStore } from "./image-store.ts";
+import { Segments } from "./segments.ts";
 
 /** Custom section of an engine module that holds its base image. */
 export const baseImageSection = "thimble:base-image";
@@ -29,6 +31,10 @@ interface BaseImageHeader {
 export class Engine {
   readonly module: WebAssembly.Module;
   readonly base: Image;
+  /** The base image as one that has no differences to it. */
+  readonly plain: Difference;
+  /** Base image and functions' images, where instances are restored from. */
+  readonly images: ImageStore;
   /** Names of the exports that hold mutable state, in the order of {@link Image.globals}. */
   readonly globals: readonly string[];
   /** Hash of everything that images depend on: artefacts name it. */
@@ -49,6 +55,9 @@ export class Engine {
       pages: header.pages,
       globals: header.globals.map(({ value }) => (typeof value === "string" ? BigInt(value) : value)),
     };
+    const { pages, globals } = this.base;
+    this.plain = { segments: new Segments([]), pages, globals };
+    this.images = new ImageStore(this.base);
     this.globals = header.globals.map(({ name }) => name);
     this.hash = header.hash;
     this.evaluator = header.evaluator;

@@ -9,7 +9,7 @@ import {
   readResponseHead,
 } from "./guest-message.ts";
 import { Decoders } from "./host/decoders.ts";
-import { pageSize, type SavedState } from "./image.ts";
+import { type Difference, pageSize } from "./image.ts";
 import type { Instance } from "./instance.ts";
 import type {
   InvocationLimits,
@@ -21,7 +21,7 @@ import type {
 import { type Completion, Operations } from "./operations.ts";
 import { Sink } from "./pipes.ts";
 import type { InstancePool, Waiting } from "./pool.ts";
-import type { Program } from "./program.ts";
+import type { ScriptProgram } from "./program.ts";
 import { Event, type GuestError, type LogLine, Op, type RequestHead } from "./protocol.ts";
 import { type Failure, Sandbox } from "./sandbox.ts";
 import type { Scheduler } from "./scheduler.ts";
@@ -66,7 +66,7 @@ function seed(): bigint {
 /** One request in one sandbox, from the restored image to the outcome. */
 export class Execution extends Sandbox implements Waiting {
   readonly #pool: InstancePool;
-  readonly #program: Program;
+  readonly #program: ScriptProgram;
   readonly #options: RunOptions;
   readonly #operations: Operations;
   readonly #scheduler: Scheduler;
@@ -85,7 +85,7 @@ export class Execution extends Sandbox implements Waiting {
   #ended = false;
   #nowMs = 0;
   /** The sandbox's state while it waits without an instance. */
-  #evicted: SavedState | null = null;
+  #evicted: Difference | null = null;
   #settle!: (outcome: Outcome) => void;
   #over!: () => void;
   /** Resolves when nothing of this execution is left. */
@@ -100,7 +100,7 @@ export class Execution extends Sandbox implements Waiting {
    */
   constructor(
     pool: InstancePool,
-    program: Program,
+    program: ScriptProgram,
     options: RunOptions,
     scheduler: Scheduler,
     began: number,
@@ -191,7 +191,7 @@ export class Execution extends Sandbox implements Waiting {
 
   evict(): Instance {
     const began = performance.now();
-    this.#evicted = this.instance.save(this.#program.image);
+    this.#evicted = this.instance.save();
     this.budget.cpuMs += performance.now() - began;
     return this.instance;
   }
@@ -355,6 +355,9 @@ export class Execution extends Sandbox implements Waiting {
         return 0;
       case Op.cancel:
         this.#operations.cancel(readNumber(text));
+        return 0;
+      case Op.release:
+        this.#operations.release(readNumber(text));
         return 0;
       case Op.done:
         this.#finish();

@@ -125,9 +125,13 @@ export function readFetchRequest(text: Uint8Array): FetchRequest {
 
 /** The parameters are checked where they are encoded for the database. */
 export function readQueryRequest(text: Uint8Array): QueryRequest {
-  const { text: statement, params } = object("query", parse("query", text));
+  const { text: statement, params, lease } = object("query", parse("query", text));
   if (!Array.isArray(params)) throw new GuestMessageError("query");
-  return { text: string("query", statement), params: params as QueryParam[] };
+  const request: QueryRequest = { text: string("query", statement), params: params as QueryParam[] };
+  if (lease === undefined) return request;
+  if (!Number.isInteger(lease) || (lease as number) < 1 || (lease as number) > 0xffff_ffff)
+    throw new GuestMessageError("query");
+  return { ...request, lease: lease as number };
 }
 
 /** A decimal number: an operation's, or a delay. */

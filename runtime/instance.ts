@@ -1,9 +1,11 @@
-import { MeterExport, meterModule } from "../compiler/wasm/index.ts";
+import { MeterExport, meterModule, WriteMap } from "../compiler/wasm/index.ts";
 import type { Meters } from "./budget.ts";
 import { GuestMessageError, readNumber } from "./guest-message.ts";
-import { changedBlocks, denseParts, type Image, pageSize, type SavedState } from "./image.ts";
+import { type Difference, type Image, pageSize } from "./image.ts";
+import type { ImageStore, Placed } from "./image-store.ts";
 import { Op } from "./protocol.ts";
-import { wasiImports } from "./wasi.ts";
+import { type Segment, Segments } from "./segments.ts";
+import { wasiImports } from "./wasi/engine-imports.ts";
 
 /** What an instance asks of whoever runs something in it. */
 export interface Guest {
@@ -32,6 +34,19 @@ interface BridgeExports {
   "bridge:seed1": WebAssembly.Global<"i64">;
 }
 
+/** The code that instances are made of: an {@link Engine}, or one that is being built. */
+export interface InstanceCode {
+  module: WebAssembly.Module;
+  globals: readonly string[];
+  parts: readonly Uint8Array[];
+  /** Where instances get images from. */
+  images?: ImageStore;
+}
+
+const { cardBytes, cardBytesLog2, spillBytes } = WriteMap;
+/** Memory that is waiting is compared in blocks of so many bytes. */
+const savedBlockBytes = 256;
+
 /**
  * One instance of the engine: a memory, a set of globals and the imports bound to whoever runs in it now.
  * It holds no request: {@link restore} makes it the pristine copy of an image.
@@ -48,11 +63,14 @@ export class Instance implements Meters {
   #input: Uint8Array[] = [];
   #state: WebAssembly.Global<"i32" | "i64">[];
   #bytes: Uint8Array<ArrayBuffer>;
-  /** Memory that nobody has written to is zero already. */
-  #used = false;
+  /** Marks of the cards that were written to since the last restore. */
+  readonly #written: Uint8Array<ArrayBuffer>;
+  readonly #images: ImageStore | null;
+  readonly #reset: ((image: Placed) => void) | null;
+  /** The image that was restored last: but for the marks, memory is what it says. */
+  #holds: Placed | null = null;
 
-  /** `parts`: what the guest library can load, see {@link Engine.parts}. */
-  constructor(module: WebAssembly.Module, globals: readonly string[], parts: readonly Uint8Array[] = []) {
+  constructor({ module, globals, parts, images }: InstanceCode) {
     const guest = (): Guest => {
       if (this.#guest === null) throw new Error("the sandbox ran while nobody ran it");
       return this.#guest;
@@ -68,10 +86,10 @@ export class Instance implements Meters {
         op: (op: number, text: number, textLength: number, bytes: number, bytesLength: number) =>
           op === Op.load
             ? this.#offer(parts, view(text, textLength))
-            : guest().op(op, view(text, textLength), view(bytes, bytesLength)),
+            : guest().op(op, view(text, textLength), this.writable(bytes, bytesLength)),
         fill: (pointer: number) => this.#fill(pointer),
       },
-      wasi_snapshot_preview1: wasiImports(guest, view),
+      wasi_snapshot_preview1: wasiImports(guest, (pointer, length) => this.writable(pointer, length)),
       env: engineImports,
     });
     this.exports = instance.exports as typeof this.exports;
@@ -81,6 +99,10 @@ export class Instance implements Meters {
     this.runBytecode = WebAssembly.promising(this.exports["bridge:run"]) as typeof this.runBytecode;
     this.#state = globals.map((name) => instance.exports[name] as WebAssembly.Global<"i32" | "i64">);
     this.#bytes = new Uint8Array(this.exports.memory.buffer);
+    const written = instance.exports[WriteMap.export] as WebAssembly.Memory;
+    this.#written = new Uint8Array(written.buffer);
+    this.#images = images ?? null;
+    this.#reset = images?.resetter(this.exports.memory, written) ?? null;
   }
 
   /** Real size of the memory, which the guest may see less of. */
@@ -95,7 +117,7 @@ export class Instance implements Meters {
   }
 
   /**
-   * A part of the memory.
+   * A part of the memory, to be read.
    *
    * @throws PointerError when it does not lie inside.
    */
@@ -105,6 +127,20 @@ export class Instance implements Meters {
     const to = from + (length >>> 0);
     if (to > memory.length) throw new PointerError();
     return memory.subarray(from, to);
+  }
+
+  /** A part of the memory that may be written to. Throws as {@link view} does. */
+  writable(pointer: number, length: number): Uint8Array<ArrayBuffer> {
+    const part = this.view(pointer, length);
+    this.#mark(pointer >>> 0, length >>> 0);
+    return part;
+  }
+
+  #mark(address: number, length: number): void {
+    if (length === 0) return;
+    const first = WriteMap.offset + (address >>> cardBytesLog2);
+    const last = WriteMap.offset + Math.floor((address + length - 1) / cardBytes);
+    this.#written.fill(1, first, last + 1);
   }
 
   /** Who answers this instance's imports from now on. */
@@ -128,7 +164,7 @@ export class Instance implements Meters {
   #fill(pointer: number): void {
     let at = pointer >>> 0;
     for (const part of this.#input) {
-      this.view(at, part.length).set(part);
+      this.writable(at, part.length).set(part);
       at += part.length;
     }
     this.#input = [];
@@ -147,27 +183,61 @@ export class Instance implements Meters {
   }
 
   /** Makes every byte and every global what the image says, with the differences of a saved state laid over it. */
-  restore(image: Image, state: SavedState = image): void {
-    this.ensurePages(state.pages);
-    const { memory } = this;
-    let end = 0;
-    for (const { address, bytes } of denseParts(image)) {
-      if (this.#used) memory.fill(0, end, address);
-      memory.set(bytes, address);
-      end = address + bytes.length;
+  restore(image: Difference, saved?: Difference): void {
+    const { pages, globals } = saved ?? image;
+    if (!this.ensurePages(pages)) throw new Error("there is no memory for the image");
+    const placed = this.#imageStore.place(image);
+    if (this.#holds !== placed) this.#markDifferences(placed);
+    this.#reset!(placed);
+    this.#holds = placed;
+    if (saved) {
+      for (const { address, bytes } of saved.segments) this.writable(address, bytes.length).set(bytes);
     }
-    if (this.#used) memory.fill(0, end);
-    this.#used = true;
-    if (state.segments) for (const { address, bytes } of state.segments) memory.set(bytes, address);
-    this.pages.value = state.pages;
+    this.pages.value = pages;
     this.fuel.value = 0n;
-    for (let i = 0; i < this.#state.length; i++) this.#state[i]!.value = state.globals[i] as never;
+    for (let i = 0; i < this.#state.length; i++) this.#state[i]!.value = globals[i] as never;
   }
 
-  /** What has become of an image that was restored here. */
-  save(image: Image): SavedState {
-    const segments = changedBlocks(this.memory.subarray(0, this.pages.value * pageSize), image);
-    return { segments, pages: this.pages.value, globals: this.#state.map((global) => global.value) };
+  /** Marks the cards in which another image may be different from what is here, besides those that were written to. */
+  #markDifferences({ cards }: Placed): void {
+    const written = this.#written;
+    const { base } = this.#imageStore;
+    if (this.#holds === null) this.#mark(0, base.start + base.bytes.length);
+    else for (const card of this.#holds.cards) written[WriteMap.offset + card] = 1;
+    for (const card of cards) written[WriteMap.offset + card] = 1;
+  }
+
+  get #imageStore(): ImageStore {
+    if (this.#images === null) throw new Error("the instance was made without images");
+    return this.#images;
+  }
+
+  /** What has become of the image that was restored here. */
+  save(): Difference {
+    const { memory } = this;
+    const placed = this.#holds!;
+    const images = this.#imageStore;
+    const segments: Segment[] = [];
+    const end = Math.min(this.pages.value * pageSize, memory.length);
+    /** Adds what differs in a part of a card. */
+    const compare = (card: number, bytes: number): void => {
+      const content = images.content(placed, card);
+      for (let from = 0; from < bytes; from += savedBlockBytes) {
+        const address = card * cardBytes + from;
+        const to = Math.min(from + savedBlockBytes, bytes);
+        if (address >= end || equal(memory, address, content, from, to - from)) continue;
+        segments.push({ address, bytes: memory.subarray(address, address + to - from) });
+      }
+    };
+    for (let card = 0; card * cardBytes < end; card++) {
+      if (this.#written[WriteMap.offset + card] === 1) compare(card, cardBytes);
+      else if (card > 0 && this.#written[WriteMap.offset + card - 1] === 1) compare(card, spillBytes);
+    }
+    return {
+      segments: new Segments(segments),
+      pages: this.pages.value,
+      globals: this.#state.map((global) => global.value),
+    };
   }
 
   /** The state as an image. `start`: the top of the empty stack. */
@@ -193,6 +263,12 @@ const engineImports = {
   host_module_load: () => 0,
   host_call: () => 0,
 };
+
+/** Whether two parts of arrays hold the same bytes. */
+function equal(a: Uint8Array, aFrom: number, b: Uint8Array, bFrom: number, length: number): boolean {
+  for (let i = 0; i < length; i++) if (a[aFrom + i] !== b[bFrom + i]) return false;
+  return true;
+}
 
 /** A guest gave a pointer that lies outside of its memory. Ends the sandbox: no well-behaved engine does that. */
 export class PointerError extends Error {

@@ -21,7 +21,7 @@ import {
   type QueryRequest,
   Refused,
 } from "./protocol.ts";
-import { HostError, type HostServices } from "./services.ts";
+import { type DatabaseSession, HostError, type HostServices } from "./services.ts";
 
 /** Operations under way at once, and of each kind in one invocation. */
 const limits = {
@@ -64,6 +64,7 @@ export class Operations {
   #fetching = 0;
   #heldBytes = 0;
   #waitingFetches: (() => void)[] = [];
+  #database: DatabaseSession | null = null;
 
   constructor(services: HostServices, deliver: (completion: Completion) => void) {
     this.#services = services;
@@ -135,6 +136,11 @@ export class Operations {
     this.#drop(id);
   }
 
+  /** Gives back a reserved database connection. */
+  release(lease: number): void {
+    this.#database?.release(lease);
+  }
+
   /** Nothing more comes for the sink. */
   close(id: number): void {
     this.#sinks.get(id)?.close();
@@ -152,6 +158,7 @@ export class Operations {
     this.#pending.clear();
     this.#waitingFetches = [];
     for (const cancel of cancels) cancel();
+    this.#database?.close();
     for (const id of [...this.#sources.keys(), ...this.#sinks.keys()]) this.#drop(id, true);
   }
 
@@ -254,8 +261,10 @@ export class Operations {
   }
 
   #query(request: QueryRequest): number {
+    this.#database ??= this.#services.openDatabase();
+    const database = this.#database;
     return this.#run(async (signal) => {
-      const response = await this.#services.query(request, signal);
+      const response = await database.query(request, signal);
       return { text: JSON.stringify(response), bytes: empty };
     });
   }
@@ -281,7 +290,10 @@ export class Operations {
 
 /** What a guest learns of an error: a {@link HostError} in its own words, of others only that there was one. */
 function guestError(cause: unknown): GuestError {
-  if (cause instanceof HostError) return { name: cause.name, message: cause.message, code: cause.code };
+  if (cause instanceof HostError) {
+    const { name, message, code, details } = cause;
+    return { name, message, code, details };
+  }
   if (cause instanceof SinkCancelled) return { name: "AbortError", message: "the reader went away" };
   return { name: "Error", message: "the host could not do this", code: "host_error" };
 }

@@ -14,7 +14,7 @@ export interface Waiting {
 export interface PoolOptions {
   /** Instances that are made before those who wait have to give theirs up. */
   resident: number;
-  /** Instances at once, busy and idle. Each reserves 8 GiB of address space, so that a process has room for about 16,000. */
+  /** Instances at once, busy and idle. Each reserves address space, of which a process has enough for about 7,500. */
   maxInstances: number;
   /** Idle instances that are kept. */
   maxIdle: number;
@@ -63,8 +63,9 @@ export class InstancePool {
       if (this.#idle.length === 0) throw new RuntimeError("overloaded", "every sandbox is in use");
       this.#idle.shift();
     }
+    const instance = this.#create();
     this.#busy++;
-    return this.#create();
+    return instance;
   }
 
   /** Whether {@link acquire} would find one. */
@@ -102,6 +103,10 @@ export class InstancePool {
   }
 
   #create(): Instance {
-    return new Instance(this.#engine.module, this.#engine.globals, this.#engine.parts);
+    try {
+      return new Instance(this.#engine);
+    } catch (cause) {
+      throw new RuntimeError("overloaded", "the process has no room for another sandbox", { cause });
+    }
   }
 }

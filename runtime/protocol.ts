@@ -62,6 +62,8 @@ export const Op = {
   decode: 17,
   /** Offers a part of the guest library to the native `load`. text: its index. Returns the length of its bytecode. */
   load: 18,
+  /** Gives back a reserved database connection. text: the number of its lease. Returns 0. */
+  release: 19,
 } as const;
 export type Op = (typeof Op)[keyof typeof Op];
 
@@ -164,6 +166,8 @@ export interface GuestError {
   stack?: string;
   /** A literal code, for errors made by the host (`egress_denied`, `db_query_timeout`, …) or by the guest library (`invalid_response`). */
   code?: string;
+  /** More properties of an error made by the host. */
+  details?: Readonly<Record<string, string>> | undefined;
 }
 
 export interface LogLine {
@@ -196,6 +200,11 @@ export interface FetchResponse {
 export interface QueryRequest {
   text: string;
   params: QueryParam[];
+  /**
+   * Runs on a connection that is reserved under this number (1, 2, …) from the first query that names it until {@link Op.release}.
+   * A number that was released is not used again. Without one, each query may have another connection.
+   */
+  lease?: number;
 }
 
 /** Parameters as JSON can carry them; bytes and dates are tagged. */

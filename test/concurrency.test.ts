@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { json, sandboxes, text } from "./support/sandbox.ts";
+import { databaseOf, json, sandboxes, text } from "./support/sandbox.ts";
 
 describe("asynchronous functions", () => {
   const { program, run, runtime } = sandboxes();
@@ -94,10 +94,10 @@ describe("asynchronous functions", () => {
   test("waitUntil goes on after the response, within the time limit", async () => {
     const calls: string[] = [];
     const services = {
-      query: async ({ text }: { text: string }) => {
+      openDatabase: databaseOf(async ({ text }) => {
         calls.push(text);
         return { columns: [], rows: [], count: 0, command: "SELECT" };
-      },
+      }),
     };
     const background = await program(`
       import { sql } from "thimble:db";

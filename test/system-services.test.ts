@@ -332,8 +332,8 @@ describe("the pool for functions' queries", () => {
 });
 
 describe("database access by config", () => {
-  test('"none" has no database', async () => {
-    const source = querying("return await sql`select 1 as one`;", '{ database: "none" }');
+  test("false is no database", async () => {
+    const source = querying("return await sql`select 1 as one`;", "{ database: false }");
     for (const where of [system, embedded]) {
       await where.deploy("none", source);
       assert.equal((await where.call("none")).body.failed.code, "db_denied");

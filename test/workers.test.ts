@@ -127,6 +127,20 @@ describe("worker processes", () => {
     assert.equal((await system.stats()).activeExecutions, 0);
   });
 
+  test("reach the functions' database, one pool for all of them", async () => {
+    await system.deploy(
+      "database",
+      `import { sql } from "thimble:db";
+      export default async () => (await sql\`select 1 + 1 as two\`)[0].two;`,
+    );
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, () => request(`${system.edgeUrl}/f/database`)),
+    );
+    assert.deepEqual([...new Set(answers.map(({ body }) => body))], ["2"]);
+    const { pool } = await system.stats();
+    assert.deepEqual([pool.initialized, pool.maxConnections], [true, 1]);
+  });
+
   test("a killed one is replaced; requests of the other go on, and history and counters stay true", async () => {
     const counted = async () =>
       Number(

@@ -11,6 +11,7 @@ import {
   readDylink,
   readModule,
   type SideModule,
+  trackWrites,
   writeModule,
 } from "../wasm/index.ts";
 import { BridgeSlot, bridge } from "./bridge.ts";
@@ -88,13 +89,13 @@ export async function buildEngine(sources: EngineSources): Promise<Uint8Array<Ar
     [...sides, { name: "bridge", module: bridge(), memoryBase: 0, tableSize: 4 }],
     keptExports,
   );
-  const metered = meter(linked.module);
+  const metered = trackWrites(meter(linked.module));
   const wasm = writeModule(metered);
 
   const compiled = await WebAssembly.compile(wasm);
   const globals = stateGlobals(compiled);
   const start = (intrinsics?: number, parts?: Uint8Array[]): BuildSandbox => {
-    const sandbox = new BuildSandbox(new Instance(compiled, globals, parts));
+    const sandbox = new BuildSandbox(new Instance({ module: compiled, globals, parts: parts ?? [] }));
     initialise(sandbox.instance, sides, linked, intrinsics);
     return sandbox;
   };
@@ -111,7 +112,7 @@ export async function buildEngine(sources: EngineSources): Promise<Uint8Array<Ar
   const section = (hash: string) => encodeBaseImage({ hash, evaluator, globals, image, parts });
   const hash = createHash("sha256").update(wasm).update(section("")).digest("hex").slice(0, 32);
   metered.customs.push({ name: baseImageSection, bytes: section(hash) });
-  metered.memories = [{ min: image.pages }];
+  metered.memories[0] = { min: image.pages };
   return writeModule(metered);
 }
 

@@ -8,4 +8,5 @@ export { defaultLimits, type ModuleLimits } from "./limits.ts";
 export { type InitialData, type LinkResult, link, type SideModule } from "./link.ts";
 export { type MeterMode, type MeterOptions, meter, meterBytes } from "./meter.ts";
 export * from "./module.ts";
-export { Changed, GrowAnswer, MeterExport, meterModule, SliceAnswer } from "./protocol.ts";
+export { Changed, GrowAnswer, MeterExport, meterModule, SliceAnswer, WriteMap } from "./protocol.ts";
+export { trackWrites } from "./track-writes.ts";

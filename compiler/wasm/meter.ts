@@ -21,6 +21,7 @@ import {
   i64,
   importCount,
   type Limits,
+  localsLength,
   type Module,
   memoriesOf,
   readModule,
@@ -750,12 +751,6 @@ const maxChargedBytes = 1n << 34n;
 
 /** No table has more entries, and no memory more pages. */
 const maxChargedEntries = 1n << 30n;
-
-/** Bytes that the declaration of locals takes before a function's instructions. */
-function localsLength(locals: FunctionBody["locals"]): number {
-  const leb = (value: number): number => Math.max(1, Math.ceil((32 - Math.clz32(value)) / 7));
-  return leb(locals.length) + locals.reduce((sum, [count]) => sum + leb(count) + 1, 0);
-}
 
 /** Turns of a loop that cost no more than this are tallied in a local variable; a longer turn hides what its charge costs. */
 const maxTallied = 64;

@@ -135,6 +135,12 @@ export function emptyModule(): Module {
   };
 }
 
+/** Bytes that the declaration of locals takes before a function's instructions. */
+export function localsLength(locals: FunctionBody["locals"]): number {
+  const leb = (value: number): number => Math.max(1, Math.ceil((32 - Math.clz32(value)) / 7));
+  return leb(locals.length) + locals.reduce((sum, [count]) => sum + leb(count) + 1, 0);
+}
+
 /** Number of imports of one kind, which come first in its index space. */
 export function importCount(module: Module, kind: Import["kind"]): number {
   return module.imports.reduce((count, entry) => (entry.kind === kind ? count + 1 : count), 0);

@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { readSources } from "../../compiler/sources.ts";
 import type { Analysis, Bundle, SourceFiles } from "../../compiler/types.ts";
+import type { ModuleInput } from "../../compiler/wasm-module/build-module.ts";
 import type { Engine } from "../../runtime/engine.ts";
 import { type Config, type EdgeConfig, edgeConfig } from "../config.ts";
 import type { Logger } from "../log.ts";
@@ -15,10 +16,7 @@ import type { ServerDeps } from "../server.ts";
 
 /** The server's parts, for these settings. */
 export async function wireServer(config: Config, log: Logger): Promise<ServerDeps> {
-  const [{ Builder }, { openBroker }] = await Promise.all([
-    import("../../compiler/builder/builder.ts"),
-    import("../broker/broker.ts"),
-  ]);
+  const { Builder } = await import("../../compiler/builder/builder.ts");
   const builder = new Builder();
   const compiler: Compiler = {
     build: (input) => builder.build(input),
@@ -26,26 +24,31 @@ export async function wireServer(config: Config, log: Logger): Promise<ServerDep
     close: () => builder.close(),
   };
   const { url, maxConnections, timeoutMs } = config.database;
-  const database = openBroker({
-    databaseUrl: url ?? null,
-    dataDir: config.dataDir,
-    maxConnections,
-    timeoutMs,
-  });
-  return {
-    compiler,
-    database,
-    edgeParts: async () => createEdgeParts(edgeConfig(config), await loadEngine(), database),
-    workers: { script: fileURLToPath(new URL("worker.ts", import.meta.url)), engine: loadEngineBytes },
-    log,
+  const settings = { databaseUrl: url ?? null, dataDir: config.dataDir, maxConnections, timeoutMs };
+  const script = fileURLToPath(new URL("worker.ts", import.meta.url));
+  if (config.workers.count === 0) {
+    const { openBroker } = await import("../broker/broker.ts");
+    const database = openBroker(settings);
+    const edgeParts = async () => createEdgeParts(edgeConfig(config), await loadEngine(), database);
+    return { compiler, database, fleet: { kind: "inProcess", edgeParts }, log };
+  }
+  const { startBroker } = await import("../broker/start-broker.ts");
+  const broker = await startBroker({ ...settings, onFailure: (message) => log.error(message) });
+  const database = { stats: () => broker.poolStats(), close: () => broker.close() };
+  const fleet = {
+    kind: "workers" as const,
+    script,
+    engine: loadEngineBytes,
+    brokerSocket: broker.socketPath,
   };
+  return { compiler, database, fleet, log };
 }
 
 /** What it takes to run functions in this process. */
 export async function createEdgeParts(
   { limits, egressAllow }: EdgeConfig,
   engine: Engine,
-  database: Pick<FunctionDatabase, "query">,
+  database: Pick<FunctionDatabase, "openSession">,
 ): Promise<EdgeParts> {
   const [{ Runtime }, { createEgress }] = await Promise.all([
     import("../../runtime/runtime.ts"),
@@ -55,12 +58,12 @@ export async function createEdgeParts(
   return {
     runtime: new Runtime(engine, { maxInstances: limits.sandboxes }),
     services: {
-      forFunction: ({ config: wishes }) => {
+      forFunction: ({ functionName, config: wishes }) => {
         const policy = wishes.egress ? { hosts: wishes.egress } : {};
         const access = wishes.database ?? "write";
         return {
           fetch: (request, body, signal) => egress.fetch(request, body, signal, policy),
-          query: (request, signal) => database.query(request, signal, access),
+          openDatabase: () => database.openSession({ functionName, access }),
         };
       },
       close: () => egress.close(),
@@ -79,13 +82,15 @@ export async function prepareDeployment(path: string): Promise<{ sources: Source
   };
 }
 
-/** Builds an artefact without a server. Throws what {@link Compiler.build} throws. */
+/** Builds an artefact without a server: of a function's folder or file, or of a WebAssembly file. Throws what {@link Compiler.build} throws. */
 export async function buildLocally(
-  path: string,
-  requireAnnotation: boolean,
+  from: { path: string; requireAnnotation: boolean } | ModuleInput,
 ): Promise<{ artifact: Uint8Array; analysis: Analysis }> {
   const [engine, { Compiler }] = await Promise.all([loadEngine(), import("../../compiler/compiler.ts")]);
-  return new Compiler(engine).build({ ...(await prepareDeployment(path)), requireAnnotation });
+  const compiler = new Compiler(engine);
+  if ("module" in from) return compiler.build(from);
+  const { path, requireAnnotation } = from;
+  return compiler.build({ ...(await prepareDeployment(path)), requireAnnotation });
 }
 
 /** The package's version. */

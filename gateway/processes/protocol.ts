@@ -1,10 +1,8 @@
 import { z } from "zod";
-import type { FunctionConfig } from "../../compiler/types.ts";
-import type { QueryRequest, QueryResponse } from "../../runtime/protocol.ts";
 import type { InvokeInput } from "../admin/input.ts";
 import type { EdgeConfig } from "../config.ts";
 import { type ErrorCode, STATUS_OF_CODE } from "../errors.ts";
-import type { StoredFunction } from "../store/functions.ts";
+import type { StoredFunction } from "../store/read-functions.ts";
 
 /**
  * All that supervisor and worker say to each other. What a worker sends is checked to the last field, since it is the process that runs
@@ -37,6 +35,8 @@ export interface WorkerStart {
   config: EdgeConfig;
   /** The engine module. */
   engine: Uint8Array;
+  /** Where the functions' database is asked: the broker's socket. */
+  brokerSocket: string;
   functions: StoredFunction[];
 }
 
@@ -93,7 +93,13 @@ const edgeStats = z.strictObject({
 /** What the supervisor asks of a worker. */
 export const workerMethods = {
   start: method(trusted<WorkerStart>(), z.strictObject({ url: short })),
-  put: method(trusted<{ stored: StoredFunction; artifact?: Uint8Array | undefined }>(), nothing),
+  put: method(
+    trusted<{
+      stored: StoredFunction;
+      built?: { version: number; artifact: Uint8Array } | undefined;
+    }>(),
+    nothing,
+  ),
   remove: method(trusted<{ name: string }>(), nothing),
   check: method(trusted<{ artifact: Uint8Array }>(), nothing),
   invoke: method(trusted<{ name: string; input: InvokeInput; requestId: string }>(), invokeResult),
@@ -118,6 +124,14 @@ const invocationRow = z.strictObject({
   cpuMs: z.number().nullable(),
   fuel: amount.nullable(),
   memoryBytes: count.nullable(),
+  databaseMs: amount.nullable(),
+  killReason: z
+    .enum([
+      ...(["timeout", "memory", "fuel", "stack", "response_size", "trap", "client_gone"] as const),
+      ...(["server_stopped", "worker_ended"] as const),
+    ])
+    .nullable(),
+  traceId: short.nullable(),
 });
 
 const report = z.strictObject({
@@ -156,11 +170,4 @@ export const supervisorMethods = {
   save: method(z.strictObject({ rows: z.array(invocationRow).max(10_000) }), nothing),
   artifact: method(version, bytes.optional()),
   rebuilt: method(version, bytes.optional()),
-  query: method(
-    z.strictObject({
-      request: trusted<QueryRequest>(),
-      access: z.enum(["read", "write", "none"]) as z.ZodType<NonNullable<FunctionConfig["database"]>>,
-    }),
-    trusted<QueryResponse>(),
-  ),
 };

@@ -3,7 +3,7 @@ import type { FunctionLogs } from "../function-logs.ts";
 import type { Handle } from "../listen.ts";
 import type { Logger } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
-import type { ArtifactSource, FunctionDatabase } from "../ports.ts";
+import type { ArtifactSource } from "../ports.ts";
 import type { InvocationRow, InvocationStore } from "../store/invocations.ts";
 import { ChannelClosedError, type Handlers } from "./channel.ts";
 import type { Heartbeat, Report, supervisorMethods, WorkerStart } from "./protocol.ts";
@@ -12,7 +12,6 @@ import { WorkerProcess } from "./worker-process.ts";
 /** What a worker may use of the supervisor. */
 export interface WorkerHost {
   artifacts: ArtifactSource;
-  database: Pick<FunctionDatabase, "query">;
   history: Pick<InvocationStore, "save" | "failRunning">;
   logs: Pick<FunctionLogs, "append">;
   metrics: Pick<Metrics, "executed" | "refused">;
@@ -59,7 +58,7 @@ export class SupervisedWorker {
   constructor({ number, script, execArgv, host, onHeartbeat, onListening }: SupervisedWorkerOptions) {
     this.number = number;
     this.#host = host;
-    const { artifacts, database } = host;
+    const { artifacts } = host;
     const handlers: Handlers<typeof supervisorMethods> = {
       listening: (_nothing, { handle }) => {
         if (handle) onListening(handle);
@@ -73,7 +72,6 @@ export class SupervisedWorker {
       save: ({ rows }) => this.#save(rows),
       artifact: ({ functionId, version }) => artifacts.artifact(functionId, version),
       rebuilt: ({ functionId, version }) => artifacts.rebuilt(functionId, version),
-      query: ({ request, access }, { signal }) => database.query(request, signal, access),
     };
     this.#process = new WorkerProcess({ script, execArgv, handlers });
     this.ended = this.#process.exited.then(async (reason) => {

@@ -6,7 +6,7 @@ import type { InvokeResult } from "../edge/admin-invoke.ts";
 import { PlatformError } from "../errors.ts";
 import type { Fleet, FleetStats, WorkerStats } from "../fleet.ts";
 import { canSharePort, type Handle, listen } from "../listen.ts";
-import type { StoredFunction } from "../store/functions.ts";
+import type { StoredFunction } from "../store/read-functions.ts";
 import { ChannelClosedError } from "./channel.ts";
 import { HEARTBEAT_INTERVAL_MS } from "./protocol.ts";
 import { SupervisedWorker, type WorkerHost } from "./supervised-worker.ts";
@@ -23,6 +23,7 @@ export interface WorkerFleetOptions {
   script: string;
   execArgv?: readonly string[];
   engine: Uint8Array;
+  brokerSocket: string;
 }
 
 /** A worker that is silent for so many heartbeats hangs: 5 s. */
@@ -103,8 +104,8 @@ export class WorkerFleet implements Fleet {
     return this.#pick().call("check", { artifact });
   }
 
-  put(stored: StoredFunction, artifact?: Uint8Array): Promise<void> {
-    return this.#tellAll((worker) => worker.call("put", { stored, artifact }));
+  put(stored: StoredFunction, built?: { version: number; artifact: Uint8Array }): Promise<void> {
+    return this.#tellAll((worker) => worker.call("put", { stored, built }));
   }
 
   remove(name: string): Promise<void> {
@@ -204,7 +205,7 @@ export class WorkerFleet implements Fleet {
 
   /** Starts a worker in this place, which is its place from now on. */
   #occupy(place: Place): Promise<string> {
-    const { script, execArgv = [], host, engine, catalog } = this.#options;
+    const { script, execArgv = [], host, engine, brokerSocket, catalog } = this.#options;
     const worker = new SupervisedWorker({
       number: place.number,
       script,
@@ -223,7 +224,13 @@ export class WorkerFleet implements Fleet {
       this.#workers.delete(worker);
       this.#onEnd(place, worker, reason);
     });
-    const start = { worker: place.number, config: this.#config, engine, functions: catalog.list() };
+    const start = {
+      worker: place.number,
+      config: this.#config,
+      engine,
+      brokerSocket,
+      functions: catalog.list(),
+    };
     return worker.start(start, place.socket).catch((error) => {
       if (before && this.#workers.has(before)) place.worker = before;
       throw error;

@@ -3,7 +3,7 @@ import type { EdgeConfig } from "../config.ts";
 import { Edge } from "../edge/edge.ts";
 import type { Handle } from "../listen.ts";
 import { type Logger, loggerTo } from "../log.ts";
-import type { EdgeParts, FunctionDatabase } from "../ports.ts";
+import type { EdgeParts } from "../ports.ts";
 import { Channel } from "./channel.ts";
 import { HEARTBEAT_INTERVAL_MS, supervisorMethods, type WorkerStart, workerMethods } from "./protocol.ts";
 import { Reporter } from "./reporter.ts";
@@ -12,7 +12,7 @@ import { Reporter } from "./reporter.ts";
 export type MakeEdgeParts = (
   config: EdgeConfig,
   engine: Uint8Array,
-  database: Pick<FunctionDatabase, "query">,
+  brokerSocket: string,
 ) => Promise<EdgeParts>;
 
 /** Time for answers to leave when the process has failed and is about to end, ms. */
@@ -37,7 +37,7 @@ export function runWorker(makeParts: MakeEdgeParts): void {
         beat(running);
         return { url: running.url };
       },
-      put: async ({ stored, artifact }) => (await started()).put(stored, artifact),
+      put: async ({ stored, built }) => (await started()).put(stored, built),
       remove: async ({ name }) => (await started()).remove(name),
       check: async ({ artifact }) => (await started()).check(artifact),
       invoke: async ({ name, input, requestId }, { signal }) =>
@@ -100,18 +100,15 @@ export function runWorker(makeParts: MakeEdgeParts): void {
 }
 
 async function openEdge(
-  { config, engine, functions }: WorkerStart,
+  { config, engine, brokerSocket, functions }: WorkerStart,
   handle: Handle | undefined,
   makeParts: MakeEdgeParts,
   channel: Channel<typeof workerMethods, typeof supervisorMethods>,
   reporter: Reporter,
   log: Logger,
 ): Promise<Edge> {
-  const database = {
-    query: (request, signal, access) => channel.call("query", { request, access }, { signal }),
-  } satisfies Pick<FunctionDatabase, "query">;
   const edge = new Edge({
-    ...(await makeParts(config, engine, database)),
+    ...(await makeParts(config, engine, brokerSocket)),
     config,
     catalog: { list: () => functions },
     artifacts: {

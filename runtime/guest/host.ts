@@ -74,10 +74,11 @@ export function forgetPending(): void {
 
 /** An Error from the host's description of one. */
 export function hostError(text: string): Error {
-  const { name, message, code } = parseJson(text) as GuestError;
+  const { name, message, code, details } = parseJson(text) as GuestError;
   const error: Error & { code?: string } = name === "TypeError" ? new TypeError(message) : new Error(message);
   if (name !== error.name)
     Object.defineProperty(error, "name", { value: name, configurable: true, writable: true });
   if (code !== undefined) error.code = code;
+  if (details !== undefined) Object.assign(error, details);
   return error;
 }

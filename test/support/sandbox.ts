@@ -1,6 +1,7 @@
 import { Compiler } from "../../compiler/compiler.ts";
 import { loadEngine } from "../../compiler/engine/load-engine.ts";
 import {
+  type DatabaseSession,
   HostError,
   type HostServices,
   type InvocationLimits,
@@ -9,19 +10,25 @@ import {
   type Program,
   Runtime,
   type RuntimeOptions,
+  type ScriptProgram,
 } from "../../runtime/index.ts";
 
 export const engine = await loadEngine();
 export const compiler = new Compiler(engine);
+
+/** A database that answers like this. */
+export function databaseOf(query: DatabaseSession["query"]): HostServices["openDatabase"] {
+  return () => ({ query, release() {}, close() {} });
+}
 
 /** Services of a host that offers nothing. */
 export const noServices: HostServices = {
   fetch: async () => {
     throw new HostError("unavailable", "no network in this test");
   },
-  query: async () => {
+  openDatabase: databaseOf(async () => {
     throw new HostError("unavailable", "no database in this test");
-  },
+  }),
 };
 
 export const limits: InvocationLimits = {
@@ -39,7 +46,7 @@ export async function artifactOf(source: string): Promise<Uint8Array<ArrayBuffer
 
 export interface Bench {
   runtime: Runtime;
-  program(source: string): Promise<Program>;
+  program(source: string): Promise<ScriptProgram>;
   run(program: Program, options?: RunOptions): Promise<InvocationResult>;
 }
 
@@ -55,7 +62,7 @@ export function sandboxes(options?: RuntimeOptions): Bench {
   const runtime = new Runtime(engine, options);
   return {
     runtime,
-    program: async (source) => runtime.load(await artifactOf(source)),
+    program: async (source) => (await runtime.load(await artifactOf(source))) as ScriptProgram,
     run: async (program, { request, env = {}, services, signal, ...own } = {}) => {
       const result = await runtime.run(
         program,

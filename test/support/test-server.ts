@@ -113,7 +113,9 @@ class FakeRuntime implements Runtime {
 }
 
 const fakeCompiler: Compiler = {
-  async build({ sources, requireAnnotation }) {
+  async build(input) {
+    if ("module" in input) throw new CompileError("modules are not built here");
+    const { sources, requireAnnotation } = input;
     const source = sources.files[sources.entry] as string;
     const behaviour = /@function (\w+)/.exec(source)?.[1];
     const timeoutMs = /timeoutMs: (\d+)/.exec(source)?.[1];
@@ -137,14 +139,18 @@ const fakeCompiler: Compiler = {
 const fakeServices: ServicesProvider = {
   forFunction: () => ({
     fetch: () => Promise.reject(new Error("not here")),
-    query: () => Promise.reject(new Error("not here")),
+    openDatabase: () => {
+      throw new Error("not here");
+    },
   }),
   close: async () => {},
 };
 
 const fakeDatabase: FunctionDatabase = {
-  query: () => Promise.reject(new Error("not here")),
-  stats: () => ({
+  openSession: () => {
+    throw new Error("not here");
+  },
+  stats: async () => ({
     initialized: false,
     totalConnections: 0,
     availableConnections: 0,
@@ -177,8 +183,10 @@ export async function startTestServer(
   const server = await startServer(loadConfig({ cwd: folder, env }), {
     compiler: fakeCompiler,
     database: fakeDatabase,
-    edgeParts: async () => ({ runtime: new FakeRuntime(), services: fakeServices }),
-    workers: { script: "", engine: () => Promise.reject(new Error("not here")) },
+    fleet: {
+      kind: "inProcess",
+      edgeParts: async () => ({ runtime: new FakeRuntime(), services: fakeServices }),
+    },
     log,
   });
   const key = ensureAdminKey(folder);

@@ -71,8 +71,8 @@ const host = `var $262 = { global: globalThis, gc() {}, detachArrayBuffer(buffer
 var print = function (text) { globalThis.__printed = String(text); };`;
 
 function start(): BuildSandbox {
-  const instance = new Instance(engine.module, engine.globals, engine.parts);
-  instance.restore(engine.base);
+  const instance = new Instance(engine);
+  instance.restore(engine.plain);
   // the tests compile code
   setEvaluator(instance, engine.evaluator, true);
   return new BuildSandbox(instance);

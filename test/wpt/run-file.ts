@@ -3,7 +3,8 @@ import path from "node:path";
 import { BuildSandbox } from "../../compiler/engine/build-sandbox.ts";
 import { setEvaluator } from "../../compiler/engine/evaluator.ts";
 import { loadEngine } from "../../compiler/engine/load-engine.ts";
-import { HostError, type Program, Runtime } from "../../runtime/index.ts";
+import { differenceTo } from "../../runtime/image.ts";
+import { HostError, Runtime, type ScriptProgram } from "../../runtime/index.ts";
 import { Instance } from "../../runtime/instance.ts";
 import type { FetchRequest, HeaderList } from "../../runtime/protocol.ts";
 
@@ -95,7 +96,7 @@ export async function runFile(root: string, file: string, source: string): Promi
         context: { requestId: "wpt", functionName: "wpt", version: 1 },
         services: {
           fetch: (request) => answer(root, request),
-          query: refuse,
+          openDatabase: () => ({ query: refuse, release() {}, close() {} }),
         },
       },
     );
@@ -132,15 +133,20 @@ async function fileAt(root: string, url: string): Promise<Uint8Array> {
 }
 
 /** A program from a script, which no builder would take: the harness is no module. */
-async function build(code: string): Promise<Program> {
+async function build(code: string): Promise<ScriptProgram> {
   const start = (): BuildSandbox => {
-    const instance = new Instance(engine.module, engine.globals);
-    instance.restore(engine.base);
+    const instance = new Instance(engine);
+    instance.restore(engine.plain);
     return new BuildSandbox(instance);
   };
   const compilation = start();
   setEvaluator(compilation.instance, engine.evaluator, true);
   const sandbox = start();
   await sandbox.run(compilation.compile(code, "wpt.js", { module: false, strip: false }));
-  return { manifest: {} as Program["manifest"], image: sandbox.capture(), sourceMap: "" };
+  return {
+    kind: "script",
+    manifest: {} as ScriptProgram["manifest"],
+    image: differenceTo(engine.base, sandbox.capture()),
+    sourceMap: "",
+  };
 }

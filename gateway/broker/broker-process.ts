@@ -1,0 +1,27 @@
+// The broker's side: serves until its parent is gone or tells it to end.
+import { type BrokerConfig, openRawBroker } from "./broker.ts";
+import { serveBroker } from "./broker-server.ts";
+
+export interface BrokerJob {
+  socketPath: string;
+  config: BrokerConfig;
+}
+
+export type BrokerMessage = { kind: "ready" } | { kind: "failed"; message: string };
+
+process.once("message", async ({ socketPath, config }: BrokerJob) => {
+  try {
+    const broker = openRawBroker(config);
+    const server = await serveBroker(broker, socketPath);
+    process.once("disconnect", async () => {
+      await server.close();
+      await broker.close();
+      process.exit(0);
+    });
+    process.send?.({ kind: "ready" } satisfies BrokerMessage);
+  } catch (error) {
+    process.send?.({ kind: "failed", message: (error as Error).message } satisfies BrokerMessage);
+  }
+});
+// Ctrl+C goes to the whole group; the parent decides when the broker ends.
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => {});
