@@ -131,6 +131,7 @@ describe("worker processes", () => {
     await system.deploy(
       "database",
       `import { sql } from "thimble:db";
+      /** @function */
       export default async () => (await sql\`select 1 + 1 as two\`)[0].two;`,
     );
     const answers = await Promise.all(
