@@ -22,6 +22,8 @@ export interface ServerDeps {
   /** Who runs functions: this process, with these parts, or worker processes. */
   fleet: { kind: "inProcess"; edgeParts(): Promise<EdgeParts> } | ({ kind: "workers" } & WorkerProgram);
   log: Logger;
+  /** Default: new ones. */
+  logs?: FunctionLogs;
 }
 
 /** What worker processes run. */
@@ -78,11 +80,10 @@ async function assemble(
   closers: (() => Promise<void>)[],
   closeAll: () => Promise<void>,
 ): Promise<RunningServer> {
-  const { compiler, database, log } = deps;
+  const { compiler, database, log, logs = new FunctionLogs() } = deps;
   closers.push(pruneRegularly(store, config.historyDays, log));
   const catalog = new Catalog(config.limits);
   await catalog.load(store.functions);
-  const logs = new FunctionLogs();
   const metrics = new Metrics(async () => ({
     fleet: await fleet.stats(),
     functions: catalog.size,

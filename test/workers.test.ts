@@ -134,6 +134,8 @@ describe("worker processes", () => {
       /** @function */
       export default async () => (await sql\`select 1 + 1 as two\`)[0].two;`,
     );
+    // The embedded database takes its time to start.
+    await until(async () => (await request(`${system.edgeUrl}/f/database`)).status === 200);
     const answers = await Promise.all(
       Array.from({ length: 20 }, () => request(`${system.edgeUrl}/f/database`)),
     );

@@ -8,6 +8,7 @@ import { build } from "./commands/build.ts";
 import { config } from "./commands/config.ts";
 import { remove } from "./commands/delete.ts";
 import { deploy } from "./commands/deploy.ts";
+import { dev } from "./commands/dev.ts";
 import { invoke } from "./commands/invoke.ts";
 import { keys } from "./commands/keys.ts";
 import { list } from "./commands/list.ts";
@@ -25,7 +26,7 @@ import { packageVersion } from "./wiring.ts";
 /** The program `thimble`. Exit codes: 0 good, 1 the operation failed, 2 wrong usage. */
 
 const commands = [
-  ...[start, serve, deploy, invoke, list, versions, rollback, traffic, remove],
+  ...[start, serve, dev, deploy, invoke, list, versions, rollback, traffic, remove],
   ...[secrets, access, keys, audit, logs, stats, config, build, meter],
 ];
 

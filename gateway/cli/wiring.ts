@@ -23,25 +23,51 @@ export async function wireServer(config: Config, log: Logger): Promise<ServerDep
     rebuild: async (artifact) => (await builder.rebuild(artifact)).artifact,
     close: () => builder.close(),
   };
-  const { url, maxConnections, timeoutMs } = config.database;
-  const settings = { databaseUrl: url ?? null, dataDir: config.dataDir, maxConnections, timeoutMs };
-  const script = fileURLToPath(new URL("worker.ts", import.meta.url));
-  if (config.workers.count === 0) {
-    const { openBroker } = await import("../broker/broker.ts");
-    const database = openBroker(settings);
-    const edgeParts = async () => createEdgeParts(edgeConfig(config), await loadEngine(), database);
-    return { compiler, database, fleet: { kind: "inProcess", edgeParts }, log };
-  }
-  const { startBroker } = await import("../broker/start-broker.ts");
-  const broker = await startBroker({ ...settings, onFailure: (message) => log.error(message) });
-  const database = { stats: () => broker.poolStats(), close: () => broker.close() };
-  const fleet = {
-    kind: "workers" as const,
-    script,
-    engine: loadEngineBytes,
-    brokerSocket: broker.socketPath,
+  const execution = config.workers.count === 0 ? wireInProcess(config) : wireWorkers(config, log);
+  return { compiler, ...(await execution), log };
+}
+
+/** The same, all in this process: the function is its author's own, and a build must not wait for another process. */
+export async function wireDevServer(config: Config, log: Logger): Promise<ServerDeps> {
+  const [engine, { Compiler }] = await Promise.all([loadEngine(), import("../../compiler/compiler.ts")]);
+  const own = new Compiler(engine);
+  const compiler: Compiler = {
+    build: (input) => own.build(input),
+    rebuild: async (artifact) => (await own.rebuild(artifact)).artifact,
   };
-  return { compiler, database, fleet, log };
+  return { compiler, ...(await wireInProcess(config)), log };
+}
+
+type Execution = Pick<ServerDeps, "database" | "fleet">;
+
+/** Functions and their database in this process. */
+async function wireInProcess(config: Config): Promise<Execution> {
+  const { openBroker } = await import("../broker/broker.ts");
+  const database = openBroker(brokerSettings(config));
+  const edgeParts = async () => createEdgeParts(edgeConfig(config), await loadEngine(), database);
+  return { database, fleet: { kind: "inProcess", edgeParts } };
+}
+
+/** Functions in worker processes, and their database in another one. */
+async function wireWorkers(config: Config, log: Logger): Promise<Execution> {
+  const { startBroker } = await import("../broker/start-broker.ts");
+  const broker = await startBroker({
+    ...brokerSettings(config),
+    onFailure: (message) => log.error(message),
+  });
+  return {
+    database: { stats: () => broker.poolStats(), close: () => broker.close() },
+    fleet: {
+      kind: "workers",
+      script: fileURLToPath(new URL("worker.ts", import.meta.url)),
+      engine: loadEngineBytes,
+      brokerSocket: broker.socketPath,
+    },
+  };
+}
+
+function brokerSettings({ database: { url, maxConnections, timeoutMs }, dataDir }: Config) {
+  return { databaseUrl: url ?? null, dataDir, maxConnections, timeoutMs };
 }
 
 /** What it takes to run functions in this process. */

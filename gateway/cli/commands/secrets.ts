@@ -1,9 +1,8 @@
-import { readFile } from "node:fs/promises";
 import { text } from "node:stream/consumers";
-import { parseEnv } from "node:util";
 import { Command } from "commander";
 import { CliError } from "../cli-error.ts";
 import { command, contextOf } from "../command.ts";
+import { readEnvFile } from "../env-file.ts";
 import { promptHidden } from "../prompt-hidden.ts";
 import { table } from "../table.ts";
 
@@ -12,16 +11,16 @@ const pathOf = (name: string) => `/v1/functions/${encodeURIComponent(name)}/secr
 const set = command("set", "set variables and secrets; they are in force with the next request")
   .argument("<name>", "name of the function")
   .argument("[pairs...]", "KEY=value, or KEY alone: its value is asked for, or read from standard input")
-  .option("--from-file <file>", "also those in a .env file")
+  .option("--env-file <file>", "also those in a .env file")
   .action(async (name: string, pairs: string[], options) => {
-    const values: Record<string, string> = options.fromFile ? await readEnvFile(options.fromFile) : {};
+    const values: Record<string, string> = options.envFile ? await readEnvFile(options.envFile) : {};
     for (const pair of pairs) {
       const at = pair.indexOf("=");
       if (at < 0) values[pair] = await readValue(pair, pairs.length);
       else values[pair.slice(0, at)] = pair.slice(at + 1);
     }
     const keys = Object.keys(values);
-    if (keys.length === 0) throw usage("nothing to set: give KEY=value, KEY, or --from-file");
+    if (keys.length === 0) throw usage("nothing to set: give KEY=value, KEY, or --env-file");
     const context = contextOf(options);
     const document = await context.client.call<{ revision: number }>("PUT", pathOf(name), values);
     context.print(document, () => `Set ${keys.join(", ")} of ${name}`);
@@ -64,14 +63,6 @@ export const secrets = new Command("secrets")
   .addCommand(set)
   .addCommand(list)
   .addCommand(rm);
-
-async function readEnvFile(path: string): Promise<Record<string, string>> {
-  try {
-    return { ...parseEnv(await readFile(path, "utf8")) } as Record<string, string>;
-  } catch (cause) {
-    throw new CliError(`--from-file: cannot read ${path}`, { exitCode: 2, code: "usage", cause });
-  }
-}
 
 /** One line from the terminal, unseen; or everything on standard input, without the newline at its end. */
 async function readValue(key: string, wanted: number): Promise<string> {
