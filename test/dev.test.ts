@@ -41,7 +41,7 @@ export default (request: Request) => {
     const taken = createServer().listen(0, "127.0.0.1");
     await once(taken, "listening");
     const { port } = taken.address() as { port: number };
-    child = spawn(process.execPath, [main, "dev", "My App", "--port", String(port), "--env-file", "vars"], {
+    child = spawn(process.execPath, [main, "dev", "My App", "--port", String(port), "--from-file", "vars"], {
       cwd,
       env: { ...process.env, NO_COLOR: "1" },
       stdio: ["ignore", "pipe", "pipe"],

@@ -13,6 +13,7 @@ import { addEventListener, dispatchEvent, removeEventListener } from "./global-e
 import { Headers } from "./headers.ts";
 import { loadPart, random } from "./host.ts";
 import { ErrorEvent, MessageChannel, MessageEvent, MessagePort, reportError } from "./messages.ts";
+import { nodeSupport } from "./node-support.ts";
 import { Performance, performance } from "./performance.ts";
 import { asInterface, defineGlobal, defineLazyGlobals } from "./primordials.ts";
 import { PromiseRejectionEvent, track } from "./rejections.ts";
@@ -91,7 +92,10 @@ for (const [name, value] of Object.entries(globals)) {
 defineLazyGlobals(streamNames, () => streamLibrary() as never);
 defineLazyGlobals(["URLPattern"], () => loadPart("urlPattern"));
 
-defineGlobal(Symbol.for("thimble.modules"), { "thimble:db": { sql, default: sql } });
+defineGlobal(Symbol.for("thimble.modules"), {
+  "thimble:db": { sql, default: sql },
+  "thimble:node": nodeSupport,
+});
 defineGlobal(Symbol.for("thimble.dispatcher"), dispatch);
 defineGlobal(Symbol.for("thimble.tracker"), track);
 defineGlobal(Symbol.for("thimble.register"), (namespace: Record<string, unknown>) => {

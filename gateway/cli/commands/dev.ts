@@ -9,7 +9,7 @@ import { readEnvFile } from "../env-file.ts";
 export const dev = command("dev", "run a function and rebuild it at every save", "all")
   .argument("[path]", "its folder or file", ".")
   .option("--name <name>", "name of the function (default: that of the folder or file)")
-  .option("--env-file <file>", "a .env file with the function's variables and secrets")
+  .option("--from-file <file>", "a .env file with the function's variables and secrets")
   .option("--allow-unannotated", "make a missing @function a warning")
   .action(async (path: string, options) => {
     const context = contextOf(options);
@@ -23,7 +23,7 @@ export const dev = command("dev", "run a function and rebuild it at every save",
       folder: found.isFile() ? dirname(absolute) : absolute,
       isFile: found.isFile(),
       name: options.name ?? nameOf(absolute),
-      variables: options.envFile ? await readEnvFile(options.envFile) : {},
+      variables: options.fromFile ? await readEnvFile(options.fromFile) : {},
       allowUnannotated: options.allowUnannotated === true,
     });
   });
