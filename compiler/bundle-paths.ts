@@ -22,6 +22,10 @@ export const isInside = (folder: string, id: string) =>
 
 export const isInPackage = (path: string) => path.split(/[\\/]/).includes("node_modules");
 
+/** `node_modules/@scope/name/…` → `@scope/name`, of the innermost such folder; undefined for the function's own files. */
+export const packageOf = (path: string): string | undefined =>
+  /^.*(?:^|[\\/])node_modules[\\/]((?:@[^\\/]+[\\/])?[^\\/]+)[\\/]/s.exec(path)?.[1];
+
 const MARK = "thimble~root~";
 
 /**

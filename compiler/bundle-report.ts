@@ -1,7 +1,7 @@
-import { sortFindings } from "./analyze/rules.ts";
+import { sortFindings } from "./analyze/sort-findings.ts";
 import { SourceText } from "./analyze/source-text.ts";
 import { isVirtual } from "./bundle-modules.ts";
-import { shownPath } from "./bundle-paths.ts";
+import { packageOf, shownPath } from "./bundle-paths.ts";
 import { CompileError } from "./errors.ts";
 import type { Finding } from "./types.ts";
 
@@ -86,7 +86,13 @@ export class BundleReport {
 
   addImportWarning(importer: string, specifier: string, reason: Reason): void {
     const place = this.#placeOf(importer, specifier);
-    this.#warnings.set(`${place.file}\0${specifier}`, { ...reason, severity: "warning", ...place });
+    const dependency = packageOf(place.file);
+    this.#warnings.set(`${place.file}\0${specifier}`, {
+      ...reason,
+      severity: "warning",
+      ...place,
+      ...(dependency === undefined ? {} : { package: dependency }),
+    });
   }
 
   toError(cause?: unknown): CompileError {

@@ -20,6 +20,8 @@ export interface ServerDeps {
   /** What it takes to run functions in this process. */
   edgeParts(): Promise<EdgeParts>;
   log: Logger;
+  /** Default: new ones. */
+  logs?: FunctionLogs;
 }
 
 export interface RunningServer {
@@ -58,7 +60,7 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Run
 
 async function assemble(
   config: Config,
-  { compiler, database, edgeParts, log }: ServerDeps,
+  { compiler, database, edgeParts, log, logs = new FunctionLogs() }: ServerDeps,
   store: Store,
   closers: (() => Promise<void>)[],
   closeAll: () => Promise<void>,
@@ -66,7 +68,6 @@ async function assemble(
   closers.push(pruneRegularly(store, config.historyDays, log));
   const catalog = new Catalog(config.limits);
   await catalog.load(store.functions);
-  const logs = new FunctionLogs();
   const metrics = new Metrics(async () => ({
     fleet: await fleet.stats(),
     functions: catalog.size,

@@ -70,7 +70,22 @@ const optional = <T>(parse: z.ZodType<T, string>, help: string): Setting<T | und
   help,
 });
 
+/** Values to start from (R14); each single setting can still be set otherwise. */
+export const PRESETS = {
+  fast: { FUNCTION_TIMEOUT_SECONDS: "1", FUNCTION_DB_TIMEOUT_MS: "1000", FUNCTION_MAX_CONCURRENT: "20" },
+  complex: { FUNCTION_TIMEOUT_SECONDS: "5", FUNCTION_MAX_CONCURRENT: "10" },
+  heavy: {
+    FUNCTION_MAX_CONCURRENT: "20",
+    FUNCTION_DB_MAX_CONNECTIONS: "10",
+    FUNCTION_MAX_MEMORY_MB: "256",
+  },
+} as const;
+
 export const SETTINGS = {
+  THIMBLE_PRESET: optional(
+    z.enum(["fast", "complex", "heavy"], "must be one of fast, complex, heavy") as z.ZodType<string, string>,
+    "values to start from: fast, complex or heavy",
+  ),
   FUNCTION_TIMEOUT_MS: setting(
     wholeNumber(TIMEOUT_RANGE_MS.min, TIMEOUT_RANGE_MS.max, "ms"),
     5000,

@@ -31,7 +31,8 @@ export async function runServer(
   }
 }
 
-function endSignal(): Promise<void> {
+/** Resolves at SIGINT or SIGTERM; a second one ends the process at once. */
+export function endSignal(): Promise<void> {
   return new Promise((resolve) => {
     for (const signal of ["SIGINT", "SIGTERM"] as const) {
       process.once(signal, () => {

@@ -14,16 +14,29 @@ import type { ServerDeps } from "../server.ts";
 
 /** The server's parts, for these settings. */
 export async function wireServer(config: Config, log: Logger): Promise<ServerDeps> {
-  const [{ Builder }, { openBroker }] = await Promise.all([
-    import("../../compiler/builder/builder.ts"),
-    import("../broker/broker.ts"),
-  ]);
+  const { Builder } = await import("../../compiler/builder/builder.ts");
   const builder = new Builder();
   const compiler: Compiler = {
     build: (input) => builder.build(input),
     rebuild: async (artifact) => (await builder.rebuild(artifact)).artifact,
     close: () => builder.close(),
   };
+  return { compiler, ...(await wireExecution(config)), log };
+}
+
+/** The same, all in this process: the function is its author's own, and a build must not wait for another process. */
+export async function wireDevServer(config: Config, log: Logger): Promise<ServerDeps> {
+  const [engine, { Compiler }] = await Promise.all([loadEngine(), import("../../compiler/compiler.ts")]);
+  const own = new Compiler(engine);
+  const compiler: Compiler = {
+    build: (input) => own.build(input),
+    rebuild: async (artifact) => (await own.rebuild(artifact)).artifact,
+  };
+  return { compiler, ...(await wireExecution(config)), log };
+}
+
+async function wireExecution(config: Config): Promise<Pick<ServerDeps, "database" | "edgeParts">> {
+  const { openBroker } = await import("../broker/broker.ts");
   const { url, maxConnections, timeoutMs } = config.database;
   const database = openBroker({
     databaseUrl: url ?? null,
@@ -31,7 +44,7 @@ export async function wireServer(config: Config, log: Logger): Promise<ServerDep
     maxConnections,
     timeoutMs,
   });
-  return { compiler, database, edgeParts: () => createEdgeParts(edgeConfig(config), database), log };
+  return { database, edgeParts: () => createEdgeParts(edgeConfig(config), database) };
 }
 
 /** What it takes to run functions in this process. */
