@@ -6,6 +6,7 @@ import {
   type FetchRequest,
   type GuestError,
   type HeaderList,
+  type HostCall,
   type LogLine,
   type QueryParam,
   type QueryRequest,
@@ -20,6 +21,7 @@ export const messageLimits = {
   fetch: 64 * 1024,
   query: 1024 * 1024,
   crypto: 64 * 1024,
+  call: 128 * 1024,
   number: 32,
 } as const;
 
@@ -158,6 +160,13 @@ export function readCryptoCall(text: Uint8Array): CryptoCall {
   const { method, args } = object("crypto", parse("crypto", text));
   if (!Array.isArray(args)) throw new GuestMessageError("crypto");
   return { method: string("crypto", method), args };
+}
+
+/** The service checks its arguments. */
+export function readHostCall(text: Uint8Array): HostCall {
+  const call = parse("call", text);
+  if (!Array.isArray(call) || typeof call[0] !== "string") throw new GuestMessageError("call");
+  return call as HostCall;
 }
 
 export function readDecodeRequest(text: Uint8Array): DecodeRequest {

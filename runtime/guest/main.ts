@@ -15,6 +15,7 @@ import { addEventListener, dispatchEvent, removeEventListener } from "./global-e
 import { Headers } from "./headers.ts";
 import { cancel, host, loadPart, random, start } from "./host.ts";
 import { ErrorEvent, MessageChannel, MessageEvent, MessagePort, reportError } from "./messages.ts";
+import { nodeSupport } from "./node-support.ts";
 import { Performance, performance } from "./performance.ts";
 import { asInterface, defineGlobal, defineLazyGlobals } from "./primordials.ts";
 import { PromiseRejectionEvent, track } from "./rejections.ts";
@@ -94,18 +95,20 @@ defineLazyGlobals(streamNames, () => streamLibrary() as never);
 defineLazyGlobals(["URLPattern"], () => loadPart("urlPattern"));
 
 let databaseModules: ReturnType<typeof Sql.makeModules> | undefined;
-const databaseModule = (name: "thimble:db" | "postgres") => () => {
+function databaseModule(name: "thimble:db" | "postgres") {
   const release = (lease: number) => void host(Op.release, `${lease}`);
   databaseModules ??= loadPart<typeof Sql>("sql").makeModules({ start, cancel, release });
   return databaseModules[name];
-};
-defineGlobal(
-  Symbol.for("thimble.modules"),
-  Object.defineProperties(
-    {},
-    { "thimble:db": { get: databaseModule("thimble:db") }, postgres: { get: databaseModule("postgres") } },
-  ),
-);
+}
+defineGlobal(Symbol.for("thimble.modules"), {
+  get "thimble:db"() {
+    return databaseModule("thimble:db");
+  },
+  get postgres() {
+    return databaseModule("postgres");
+  },
+  "thimble:node": nodeSupport,
+});
 defineGlobal(Symbol.for("thimble.dispatcher"), dispatch);
 defineGlobal(Symbol.for("thimble.tracker"), track);
 defineGlobal(Symbol.for("thimble.register"), (namespace: Record<string, unknown>) => {

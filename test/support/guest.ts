@@ -135,6 +135,8 @@ export class Guest {
     vm.executePendingJobs();
     const result = await vm.resolvePromise(evaluated);
     if ("error" in result) throw new Error(result.error.toString());
+    guest.dispatch(Event.built, 0, "", new Uint8Array());
+    if (guest.failure) throw new Error(`${guest.failure.name}: ${guest.failure.message}`);
     guest.building = false;
     return guest;
   }
