@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
 import type { FunctionConfig } from "../compiler/types.ts";
 import { ConfigError, type ConfigProblem } from "./config-error.ts";
@@ -23,6 +24,8 @@ export interface Config {
   };
   database: { url: string | undefined; maxConnections: number; timeoutMs: number };
   egressAllow: readonly string[];
+  /** Processes that run functions; with 0, the server's own process does. */
+  workers: { count: number; memoryLimitBytes: number };
   /** Older rows of `function_invocations` are deleted. */
   historyDays: number;
   requireAnnotation: boolean;
@@ -126,6 +129,10 @@ function assemble(v: Values, cwd: string): Config {
       timeoutMs: v.FUNCTION_DB_TIMEOUT_MS,
     },
     egressAllow: v.FUNCTION_EGRESS_ALLOW,
+    workers: {
+      count: v.THIMBLE_WORKERS ?? availableParallelism(),
+      memoryLimitBytes: v.THIMBLE_WORKER_MEMORY_MB * 1048576,
+    },
     historyDays: v.FUNCTION_HISTORY_DAYS,
     requireAnnotation: v.FUNCTION_REQUIRE_ANNOTATION,
     edge: { host: v.HOST, port: v.PORT },

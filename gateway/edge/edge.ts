@@ -5,7 +5,7 @@ import type { EdgeConfig } from "../config.ts";
 import { PlatformError } from "../errors.ts";
 import type { Fleet, FleetStats } from "../fleet.ts";
 import { Invoker, type InvokerDeps } from "../invoker.ts";
-import { type Listener, listen } from "../listen.ts";
+import { type Handle, type Listener, type ListenOptions, listen } from "../listen.ts";
 import type { LiveFunction } from "../live-function.ts";
 import type { ArtifactSource, EdgeParts } from "../ports.ts";
 import { RequestScope } from "../request-scope.ts";
@@ -18,6 +18,8 @@ import { Registry } from "./registry.ts";
 
 export interface EdgeDeps extends EdgeParts, Pick<InvokerDeps, "logs" | "metrics" | "log"> {
   config: EdgeConfig;
+  /** What is deployed at the start. */
+  catalog: { list(): StoredFunction[] };
   artifacts: ArtifactSource;
   history: Pick<InvocationStore, "save">;
 }
@@ -29,6 +31,7 @@ export class Edge implements Fleet {
   readonly #admission: Admission;
   readonly #invoker: Invoker;
   readonly #recorder: Recorder;
+  readonly #scopes = new Set<RequestScope>();
   #listener: Listener | undefined;
 
   constructor(deps: EdgeDeps) {
@@ -45,17 +48,23 @@ export class Edge implements Fleet {
   }
 
   /** Takes in what is deployed and listens. Throws `ListenError`. */
-  async open(deployed: Iterable<StoredFunction>): Promise<void> {
-    for (const stored of deployed) this.#registry.put(stored);
+  async open(how: Pick<ListenOptions, "shared" | "socket"> = {}): Promise<void> {
+    for (const stored of this.#deps.catalog.list()) this.#registry.put(stored);
     const { config, log } = this.#deps;
     const app = createEdgeApp({
       config,
       registry: this.#registry,
       invoker: this.#invoker,
       admission: this.#admission,
+      scopes: this.#scopes,
       log,
     });
-    this.#listener = await listen({ ...config.edge, portSetting: "PORT", fetch: app.fetch });
+    this.#listener = await listen({ ...config.edge, portSetting: "PORT", fetch: app.fetch, ...how });
+  }
+
+  /** Where it listens, for a process that is to listen there as well. */
+  get socket(): Handle | undefined {
+    return this.#listener?.socket;
   }
 
   get url(): string {
@@ -82,7 +91,7 @@ export class Edge implements Fleet {
     requestId: string,
     signal: AbortSignal,
   ): Promise<InvokeResult> {
-    using scope = new RequestScope(this.#deps.config.limits.requestTimeoutMs, signal);
+    using scope = new RequestScope(this.#deps.config.limits.requestTimeoutMs, signal, this.#scopes);
     return await invokeForAdmin(this.#invoker, this.#version(name, input.version), input, requestId, scope);
   }
 
@@ -100,8 +109,21 @@ export class Edge implements Fleet {
       active: this.#admission.activeByKey(),
       sandboxes: this.#deps.runtime.stats(),
       droppedRecords: this.#recorder.dropped,
-      workers: 0,
+      workers: [],
     };
+  }
+
+  async restart(): Promise<void> {}
+
+  /** Takes no new connections, and lets those there are come to their end without a client's noticing. Then {@link close}. */
+  async retire(): Promise<void> {
+    await this.#listener?.retire();
+  }
+
+  /** This process is about to end: answers all requests with an error. */
+  fail(): void {
+    const error = new PlatformError("internal_error", "The process that executed the function failed");
+    for (const scope of this.#scopes) scope.end(error);
   }
 
   async close(): Promise<void> {
