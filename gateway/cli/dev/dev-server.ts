@@ -46,8 +46,11 @@ export async function withDevServer<T>(
   const log = loggerTo("debug", { write: (line) => terminal.server(line) });
   const unlock = lockDataDir(config.dataDir);
   try {
-    const server = await startServer(config, { ...(await wireDevServer(config, log)), logs });
+    const { warm, ...parts } = await wireDevServer(config, log);
+    const warmed = warm();
+    const server = await startServer(config, { ...parts, logs });
     try {
+      await warmed;
       const port = Number(new URL(server.adminUrl).port);
       const client = new AdminClient({ ...config, admin: { ...config.admin, port } });
       await forgetFunctions(client);
