@@ -29,7 +29,7 @@ function packageSuite(functions: () => DatabaseFunctions) {
       ratio: 0.1,
       active: true,
       born: "1815-12-10",
-      token: "6c84fb90-12c4-11e1-840d-7b25c5ee775a",
+      uid: "6c84fb90-12c4-11e1-840d-7b25c5ee775a",
       seenAt: "2024-02-29T12:34:56.789Z",
       createdAt: "2024-03-01T00:00:00.123Z",
       changedAt: "2024-03-01 00:00:00.123456+00",
