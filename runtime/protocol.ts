@@ -224,6 +224,8 @@ export interface QueryRequest {
    * A number that was released is not used again. Without one, each query may have another connection.
    */
   lease?: number;
+  /** Types (oids), elements of arrays included, of which values stay the text that the database sent; "all": every one. */
+  textTypes?: number[] | "all";
 }
 
 /** Parameters as JSON can carry them; bytes and dates are tagged. */

@@ -55,6 +55,7 @@ export function bundleSource(source: string): Promise<string> {
 const modules: Record<string, string> = {
   "thimble:db":
     'const m = globalThis[Symbol.for("thimble.modules")]["thimble:db"]; export const sql = m.sql; export default sql;',
+  postgres: 'export default globalThis[Symbol.for("thimble.modules")].postgres;',
 };
 
 const startingOps = new Set<Op>([
