@@ -49,6 +49,7 @@ const findingSchema = z.strictObject({
   line: count,
   column: count,
   sourceLine: line,
+  package: line.optional(),
 });
 
 export const deploySchema = z.strictObject({

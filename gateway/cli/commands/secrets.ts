@@ -1,9 +1,8 @@
-import { readFile } from "node:fs/promises";
 import { text } from "node:stream/consumers";
-import { parseEnv } from "node:util";
 import { Command } from "commander";
 import { CliError } from "../cli-error.ts";
 import { command, contextOf } from "../command.ts";
+import { readEnvFile } from "../env-file.ts";
 import { promptHidden } from "../prompt-hidden.ts";
 import { table } from "../table.ts";
 
@@ -64,14 +63,6 @@ export const secrets = new Command("secrets")
   .addCommand(set)
   .addCommand(list)
   .addCommand(rm);
-
-async function readEnvFile(path: string): Promise<Record<string, string>> {
-  try {
-    return { ...parseEnv(await readFile(path, "utf8")) } as Record<string, string>;
-  } catch (cause) {
-    throw new CliError(`--from-file: cannot read ${path}`, { exitCode: 2, code: "usage", cause });
-  }
-}
 
 /** One line from the terminal, unseen; or everything on standard input, without the newline at its end. */
 async function readValue(key: string, wanted: number): Promise<string> {
