@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
 import type { FunctionConfig } from "../compiler/types.ts";
 import { ConfigError, type ConfigProblem } from "./config-error.ts";
@@ -17,12 +18,18 @@ export interface Config {
     fuel: number | null;
     queueTimeoutMs: number;
     queueLimit: number;
+    /** Of all functions, over all processes. */
+    totalConcurrency: number;
+    /** Of all functions, in one process. */
+    totalQueueLimit: number;
     bodyLimitBytes: number;
     responseLimitBytes: number;
     sandboxes: number;
   };
   database: { url: string | undefined; maxConnections: number; timeoutMs: number };
   egressAllow: readonly string[];
+  /** Processes that run functions; with 0, the server's own process does. */
+  workers: { count: number; memoryLimitBytes: number };
   /** Older rows of `function_invocations` are deleted. */
   historyDays: number;
   requireAnnotation: boolean;
@@ -116,6 +123,8 @@ function assemble(v: Values, cwd: string): Config {
       fuel: v.FUNCTION_FUEL ?? null,
       queueTimeoutMs: v.FUNCTION_QUEUE_TIMEOUT_MS,
       queueLimit: v.FUNCTION_QUEUE_LIMIT,
+      totalConcurrency: v.MAX_CONCURRENT,
+      totalQueueLimit: v.MAX_QUEUED,
       bodyLimitBytes: v.MAX_BODY_MB * 1048576,
       responseLimitBytes: v.MAX_RESPONSE_MB * 1048576,
       sandboxes: v.MAX_SANDBOXES,
@@ -126,6 +135,10 @@ function assemble(v: Values, cwd: string): Config {
       timeoutMs: v.FUNCTION_DB_TIMEOUT_MS,
     },
     egressAllow: v.FUNCTION_EGRESS_ALLOW,
+    workers: {
+      count: v.THIMBLE_WORKERS ?? availableParallelism(),
+      memoryLimitBytes: v.THIMBLE_WORKER_MEMORY_MB * 1048576,
+    },
     historyDays: v.FUNCTION_HISTORY_DAYS,
     requireAnnotation: v.FUNCTION_REQUIRE_ANNOTATION,
     edge: { host: v.HOST, port: v.PORT },

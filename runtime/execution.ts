@@ -8,6 +8,7 @@ import {
   readNumber,
   readResponseHead,
 } from "./guest-message.ts";
+import { Calls } from "./host/calls.ts";
 import { Decoders } from "./host/decoders.ts";
 import { type Difference, pageSize } from "./image.ts";
 import type { Instance } from "./instance.ts";
@@ -22,7 +23,7 @@ import { type Completion, Operations } from "./operations.ts";
 import { Sink } from "./pipes.ts";
 import type { InstancePool, Waiting } from "./pool.ts";
 import type { ScriptProgram } from "./program.ts";
-import { Event, type GuestError, type LogLine, Op, type RequestHead } from "./protocol.ts";
+import { CallState, Event, type GuestError, type LogLine, Op, type RequestHead } from "./protocol.ts";
 import { type Failure, Sandbox } from "./sandbox.ts";
 import type { Scheduler } from "./scheduler.ts";
 import type { HostServices } from "./services.ts";
@@ -73,6 +74,7 @@ export class Execution extends Sandbox implements Waiting {
   readonly #began: number;
   readonly #logs: LogLine[] = [];
   #decoders: Decoders | null = null;
+  #calls: Calls | null = null;
   #logCharacters = 0;
   #events: { event: number; id: number; text: string; bytes: Uint8Array }[] = [];
   #outcome: Outcome | null = null;
@@ -281,6 +283,7 @@ export class Execution extends Sandbox implements Waiting {
     this.budget.stop(
       failure.kind === "trapped" || failure.kind === "stackOverflow" ? "finished" : failure.kind,
     );
+    this.stopWaiting();
     // A guest whose stack is parked is resumed by the scheduler, and traps; then the pump ends the execution.
     if (!this.#pumping) this.#end();
   }
@@ -369,6 +372,17 @@ export class Execution extends Sandbox implements Waiting {
       case Op.decode:
         this.#decoders ??= new Decoders();
         return this.#decoders.decode(readDecodeRequest(text), bytes);
+      case Op.call: {
+        this.#calls ??= new Calls((done) => this.suspendUntil(done));
+        const state = this.#calls.call(text, bytes);
+        if (state !== CallState.pending) this.budget.endSlice();
+        return state;
+      }
+      case Op.result:
+        return this.#calls?.result() ?? 0;
+      case Op.take:
+        this.#calls?.take(bytes);
+        return 0;
       case Op.close: {
         const id = readNumber(text);
         if (id === ownBody) this.#streaming = false;

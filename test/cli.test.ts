@@ -192,7 +192,7 @@ export default async (request: Request) => ({
     );
     await json(["deploy", "secretive", "secretive.ts"]);
     writeFileSync(join(cwd, "function.env"), "REGION=north\n");
-    await json(["secrets", "set", "secretive", "API_KEY=sk-123456789", "--env-file", "function.env"]);
+    await json(["secrets", "set", "secretive", "API_KEY=sk-123456789", "--from-file", "function.env"]);
     const piped = await run(["secrets", "set", "secretive", "PIPED"], "from standard input\n");
     assert.equal(piped.code, 0, piped.stderr);
     const { body, logs } = await json(["invoke", "secretive"]);
@@ -213,7 +213,7 @@ export default async (request: Request) => ({
       ["set", "secretive"],
       ["rm", "secretive"],
       ["rm", "secretive", "A", "--all"],
-      ["set", "secretive", "--env-file", "nowhere"],
+      ["set", "secretive", "--from-file", "nowhere"],
     ])
       assert.equal((await run(["secrets", ...args])).code, 2, args.join(" "));
     assert.equal((await run(["secrets", "set", "secretive", "not-a-name=1"])).code, 1);

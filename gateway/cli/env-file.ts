@@ -7,6 +7,6 @@ export async function readEnvFile(path: string): Promise<Record<string, string>>
   try {
     return { ...parseEnv(await readFile(path, "utf8")) } as Record<string, string>;
   } catch (cause) {
-    throw new CliError(`--env-file: cannot read ${path}`, { exitCode: 2, code: "usage", cause });
+    throw new CliError(`--from-file: cannot read ${path}`, { exitCode: 2, code: "usage", cause });
   }
 }

@@ -45,7 +45,7 @@ export function sendStream(head: ResponseHead, body: ReadableStream): void {
   working();
   send(head, noBytes);
   then(pump(body, ownBody), settled, (error) => {
-    if (!aborted) host(Op.fail, stringifyJson(describe(error)));
+    if (!aborted) sendFailure(error);
     settled();
   });
 }
@@ -64,6 +64,11 @@ function sendHead(ready: string | null, head: ResponseHead, body: Uint8Array): v
 export function fail(reason: unknown): void {
   if (answered) return;
   answered = true;
+  sendFailure(reason);
+}
+
+/** Tells the host of a failure, whatever has been answered. */
+export function sendFailure(reason: unknown): void {
   host(Op.fail, stringifyJson(describe(reason)));
 }
 

@@ -11,16 +11,16 @@ const pathOf = (name: string) => `/v1/functions/${encodeURIComponent(name)}/secr
 const set = command("set", "set variables and secrets; they are in force with the next request")
   .argument("<name>", "name of the function")
   .argument("[pairs...]", "KEY=value, or KEY alone: its value is asked for, or read from standard input")
-  .option("--env-file <file>", "also those in a .env file")
+  .option("--from-file <file>", "also those in a .env file")
   .action(async (name: string, pairs: string[], options) => {
-    const values: Record<string, string> = options.envFile ? await readEnvFile(options.envFile) : {};
+    const values: Record<string, string> = options.fromFile ? await readEnvFile(options.fromFile) : {};
     for (const pair of pairs) {
       const at = pair.indexOf("=");
       if (at < 0) values[pair] = await readValue(pair, pairs.length);
       else values[pair.slice(0, at)] = pair.slice(at + 1);
     }
     const keys = Object.keys(values);
-    if (keys.length === 0) throw usage("nothing to set: give KEY=value, KEY, or --env-file");
+    if (keys.length === 0) throw usage("nothing to set: give KEY=value, KEY, or --from-file");
     const context = contextOf(options);
     const document = await context.client.call<{ revision: number }>("PUT", pathOf(name), values);
     context.print(document, () => `Set ${keys.join(", ")} of ${name}`);
