@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { bundle } from "../compiler/bundle.ts";
 import { buildImage } from "../compiler/image.ts";
+import type { ScriptInput } from "../compiler/index.ts";
 import { echoInput, echoModule, echoOutput } from "./echo.ts";
 import { measure, type Task } from "./measure.ts";
 import type { Table } from "./table.ts";
@@ -32,7 +33,7 @@ export async function run(): Promise<Table> {
   const bundled = (await bundle(example, "index.ts")).bundle;
   const sources = sourcesOf(modules[0]!);
   const given = { code: modules[0]!, map: "" };
-  const build = async (input: Omit<Parameters<typeof compiler.build>[0], "requireAnnotation">) =>
+  const build = async (input: Omit<ScriptInput, "requireAnnotation">) =>
     (await compiler.build({ ...input, requireAnnotation: false })).artifact;
   assert.deepEqual(await build({ sources, bundle: given }), await build({ sources, bundle: given }));
 

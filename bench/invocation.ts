@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Program } from "../runtime/index.ts";
+import type { ScriptProgram } from "../runtime/index.ts";
 import { Instance } from "../runtime/instance.ts";
 import { echoInput, echoModule, echoOutput, echoScript } from "./echo.ts";
 import { measure, type Task } from "./measure.ts";
@@ -98,7 +98,7 @@ function hostEcho(): string {
 }
 
 /** What makes a used instance pristine: after a request that wrote to as many cards as the echo does. */
-function restoring(program: Program): Task {
+function restoring(program: ScriptProgram): Task {
   const instance = new Instance(engine);
   instance.restore(program.image);
   const run = () => {

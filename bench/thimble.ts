@@ -8,6 +8,7 @@ import {
   type InvocationResult,
   type Program,
   Runtime,
+  type ScriptProgram,
 } from "../runtime/index.ts";
 
 export const engine = await loadEngine();
@@ -39,8 +40,8 @@ export async function artifactOf(source: string): Promise<Uint8Array<ArrayBuffer
   return (await compiler.build({ sources: sourcesOf(source), requireAnnotation: false })).artifact;
 }
 
-export async function programOf(source: string): Promise<Program> {
-  return runtime.load(await artifactOf(source));
+export async function programOf(source: string): Promise<ScriptProgram> {
+  return (await runtime.load(await artifactOf(source))) as ScriptProgram;
 }
 
 /** A request with a JSON body, or a GET without one, as an HTTP client would send it. */

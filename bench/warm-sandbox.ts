@@ -1,4 +1,4 @@
-import type { Program } from "../runtime/index.ts";
+import type { ScriptProgram } from "../runtime/index.ts";
 import { Instance } from "../runtime/instance.ts";
 import type { InvocationRequest } from "../runtime/invocation.ts";
 import { Event, Op, type RequestHead } from "../runtime/protocol.ts";
@@ -15,7 +15,7 @@ const unlimitedMs = 2 ** 31;
 export class WarmSandbox extends Sandbox {
   #response: Uint8Array | null = null;
 
-  constructor(program: Program) {
+  constructor(program: ScriptProgram) {
     super(new Instance(engine), { ...limits, timeoutMs: unlimitedMs }, new Scheduler());
     this.instance.restore(program.image);
   }

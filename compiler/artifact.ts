@@ -1,5 +1,6 @@
 import { type Difference, difference, type Image } from "../runtime/image.ts";
 import { type Segment, Segments } from "../runtime/segments.ts";
+import { customSections } from "./container.ts";
 import type { Analysis, FunctionConfig, SourceFiles } from "./types.ts";
 import { Assembler, emptyModule, type Module, readModule, writeModule } from "./wasm/index.ts";
 
@@ -85,6 +86,22 @@ export function encodeArtifact(input: {
     ],
   };
   return writeModule(module);
+}
+
+/** What an artefact is of: a function in JavaScript, or a WASI module. */
+export type ArtifactKind = "script" | "module";
+
+/** @throws ArtifactError for bytes that are no artefact. */
+export function kindOf(bytes: Uint8Array): ArtifactKind {
+  try {
+    const section = customSections(bytes).find(([name]) => name === Section.manifest);
+    if (!section) throw new ArtifactError(`not an artefact: it has no section ${Section.manifest}`);
+    // a script's manifest does not say
+    return JSON.parse(new TextDecoder().decode(section[1])).kind ?? "script";
+  } catch (cause) {
+    if (cause instanceof ArtifactError) throw cause;
+    throw new ArtifactError("not an artefact", { cause });
+  }
 }
 
 /** @throws ArtifactError for anything that {@link encodeArtifact} did not write. */

@@ -4,23 +4,29 @@ import path from "node:path";
 import type { Engine } from "../runtime/engine.ts";
 import type { LogLine } from "../runtime/protocol.ts";
 import { analyze, analyzeBundle } from "./analyze/index.ts";
-import { decodeArtifact, encodeArtifact } from "./artifact.ts";
+import { decodeArtifact, encodeArtifact, kindOf } from "./artifact.ts";
 import { bundle, MAX_BUNDLE_BYTES } from "./bundle.ts";
 import { AnalysisError, CompileError } from "./errors.ts";
 import { buildImage } from "./image.ts";
 import { checkSources } from "./sources.ts";
 import type { Analysis, Bundle, Finding, SourceFiles } from "./types.ts";
+import { buildModule, type ModuleInput, rebuildModule } from "./wasm-module/build-module.ts";
+import { decodeModuleArtifact } from "./wasm-module/module-artifact.ts";
 
 /** Characters of a source map: decoding one takes many times its size. */
 const maxMapLength = 20 * 1024 * 1024;
 
-export interface BuildInput {
+/** A function in TypeScript or JavaScript. */
+export interface ScriptInput {
   sources: SourceFiles;
   /** Made beside the function's node_modules; without one the sources are bundled here, and can't import packages. */
   bundle?: Bundle;
   /** A missing `@function` is an error, not a warning. */
   requireAnnotation: boolean;
 }
+
+/** What can be built. */
+export type BuildInput = ScriptInput | ModuleInput;
 
 export interface BuildResult {
   /** The compiled function: one WebAssembly module. */
@@ -41,7 +47,9 @@ export class Compiler {
   /**
    * @throws AnalysisError with every finding; CompileError when the sources can't be bundled or their top-level code fails.
    */
-  async build({ sources, bundle: given, requireAnnotation }: BuildInput): Promise<BuildResult> {
+  async build(input: BuildInput): Promise<BuildResult> {
+    if ("module" in input) return { ...buildModule(input, this.#engine.hash), logs: [] };
+    const { sources, bundle: given, requireAnnotation } = input;
     checkSources(sources.files, sources.entry);
     const analysis = analyze(sources, { requireAnnotation });
     if (!analysis.passed) throw new AnalysisError(analysis);
@@ -65,6 +73,9 @@ export class Compiler {
    * @throws ArtifactError for bytes that are none; CompileError when its top-level code fails now.
    */
   async rebuild(artifact: Uint8Array): Promise<BuildResult> {
+    if (kindOf(artifact) === "module") {
+      return { ...rebuildModule(decodeModuleArtifact(artifact), this.#engine.hash), logs: [] };
+    }
     const { manifest, sources, bundle: code, sourceMap } = decodeArtifact(artifact);
     const files = { entry: manifest.entry, files: sources };
     const analysis = { ...manifest.analysis };

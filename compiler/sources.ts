@@ -121,7 +121,8 @@ export function checkSources(files: Record<string, string>, entry: string): void
   }
 }
 
-function pathProblem(path: string): string | undefined {
+/** What is wrong with a file name that came from outside; undefined when nothing is. */
+export function pathProblem(path: string): string | undefined {
   if (path === "") return "is empty";
   if (path.length > 1024) return "is too long";
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is refused

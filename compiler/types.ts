@@ -20,8 +20,20 @@ export interface Analysis {
   /** True when no finding is an error. */
   passed: boolean;
   findings: Finding[];
-  /** From the literal `export const config = {…}`. */
+  /** From the literal `export const config = {…}`, or a module's section `thimble:config`. */
   config: FunctionConfig;
+  /** What is in a WebAssembly file that was deployed as it is. */
+  module?: ModuleSummary;
+}
+
+/** The outside of a WebAssembly module or component. */
+export interface ModuleSummary {
+  kind: "module" | "component";
+  /** `module.name`, or the interfaces that a component imports. */
+  imports: string[];
+  exports: string[];
+  /** Custom sections. */
+  sections: { name: string; bytes: number }[];
 }
 
 /** A function's own wishes; the server only ever lowers its limits to them. Unknown keys are findings. */
@@ -35,7 +47,16 @@ export interface FunctionConfig {
   database?: "read" | "write" | false;
   /** A path requested once at build time, so that lazy set-up is in the image. */
   warmup?: string;
+  /**
+   * Of a WASI module, what goes over its standard input and output: `http` is a JSON envelope of request and response; `json` a JSON value
+   * in and out; `raw` the bodies as they are. Default `http`; `json` for modules made by Javy.
+   */
+  stdio?: Stdio;
+  /** Of a WASI module: arguments behind its name. */
+  args?: string[];
 }
+
+export type Stdio = "http" | "json" | "raw";
 
 /** A function's sources as text. Paths are relative, `/`-separated, without `..`. */
 export interface SourceFiles {

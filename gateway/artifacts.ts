@@ -3,12 +3,15 @@ import type { FunctionStore } from "./store/functions.ts";
 
 /** Artefacts from the store. */
 export class StoredArtifacts implements ArtifactSource {
-  readonly #functions: Pick<FunctionStore, "artifact">;
+  readonly #functions: Pick<FunctionStore, "artifact" | "replaceArtifact">;
   readonly #compiler: Pick<Compiler, "rebuild">;
   /** Under way, so that several who ask for the same share one build. */
   readonly #rebuilding = new Map<string, Promise<Uint8Array | undefined>>();
 
-  constructor(functions: Pick<FunctionStore, "artifact">, compiler: Pick<Compiler, "rebuild">) {
+  constructor(
+    functions: Pick<FunctionStore, "artifact" | "replaceArtifact">,
+    compiler: Pick<Compiler, "rebuild">,
+  ) {
     this.#functions = functions;
     this.#compiler = compiler;
   }
@@ -28,6 +31,9 @@ export class StoredArtifacts implements ArtifactSource {
 
   async #rebuild(functionId: string, version: number): Promise<Uint8Array | undefined> {
     const artifact = await this.artifact(functionId, version);
-    return artifact && this.#compiler.rebuild(artifact);
+    if (!artifact) return undefined;
+    const rebuilt = await this.#compiler.rebuild(artifact);
+    await this.#functions.replaceArtifact(functionId, version, rebuilt);
+    return rebuilt;
   }
 }

@@ -1,6 +1,7 @@
 import { type Config, type FunctionLimits, lowerLimits } from "./config.ts";
 import { PlatformError } from "./errors.ts";
-import type { FunctionStore, StoredFunction } from "./store/functions.ts";
+import type { FunctionStore } from "./store/functions.ts";
+import type { StoredFunction } from "./store/read-functions.ts";
 
 /** What is deployed, with the limits in force: the server's, lowered by the function's own. */
 export interface DeployedFunction extends StoredFunction {

@@ -28,6 +28,8 @@ export interface Config {
   edge: { host: string; port: number };
   admin: { host: string; port: number; key: string | undefined };
   store: { url: string | undefined };
+  /** Seals functions' secrets; absent: the one in the data folder. */
+  masterKey: string | undefined;
   /** Absolute. */
   dataDir: string;
   logLevel: string;
@@ -110,6 +112,7 @@ function assemble(v: Values, cwd: string): Config {
     edge: { host: v.HOST, port: v.PORT },
     admin: { host: v.ADMIN_HOST, port: v.ADMIN_PORT, key: v.THIMBLE_ADMIN_KEY },
     store: { url: v.DATABASE_URL },
+    masterKey: v.THIMBLE_MASTER_KEY,
     dataDir: resolve(cwd, v.THIMBLE_DATA_DIR),
     logLevel: v.LOG_LEVEL,
   };

@@ -1,7 +1,7 @@
 import type { InvokeInput } from "./admin/input.ts";
 import type { InvokeResult } from "./edge/admin-invoke.ts";
 import type { RuntimeStats } from "./ports.ts";
-import type { StoredFunction } from "./store/functions.ts";
+import type { StoredFunction } from "./store/read-functions.ts";
 
 /** What is running now. */
 export interface FleetStats {
@@ -25,8 +25,8 @@ export interface Fleet {
   readonly url: string;
   /** Whether an artefact can be run. Rejects with why not. */
   check(artifact: Uint8Array): Promise<void>;
-  /** Makes a version answer from now on; without its artefact, that is asked for when it is first needed. */
-  put(stored: StoredFunction, artifact?: Uint8Array): Promise<void>;
+  /** Makes this the function's state from now on. Artefacts are asked for when they are first needed, but for the one given here. */
+  put(stored: StoredFunction, built?: { version: number; artifact: Uint8Array }): Promise<void>;
   remove(name: string): Promise<void>;
   /** Executes a function as the edge would. Rejects with a `PlatformError` when it was not executed. */
   invoke(name: string, input: InvokeInput, requestId: string, signal: AbortSignal): Promise<InvokeResult>;

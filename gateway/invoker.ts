@@ -7,9 +7,12 @@ import type { LiveFunction } from "./live-function.ts";
 import type { Logger } from "./log.ts";
 import { mapStack } from "./map-stack.ts";
 import type { Metrics } from "./metrics.ts";
+import { observeServices } from "./observed-services.ts";
 import type { Runtime } from "./ports.ts";
 import type { RequestScope } from "./request-scope.ts";
 import type { InvocationEnd, Recorder } from "./store/recorder.ts";
+import type { KillReason } from "./store/schema.ts";
+import { type Trace, traceOf } from "./trace.ts";
 
 export interface InvokerDeps {
   runtime: Pick<Runtime, "run">;
@@ -74,6 +77,7 @@ export class Invoker {
       leftMs < live.invocationLimits.timeoutMs
         ? { ...live.invocationLimits, timeoutMs: leftMs }
         : live.invocationLimits;
+    const trace = traceOf(request.headers, false);
     const end = recorder.start({
       id: randomUUID(),
       functionId: live.id,
@@ -81,43 +85,64 @@ export class Invoker {
       version: live.version,
       requestId,
       timestamp: new Date(),
+      traceId: trace?.traceId ?? null,
     });
+    const { services, databaseMs } = observeServices(live.services, trace);
     let result: InvocationResult;
     try {
       result = await runtime.run(program, request, {
         limits,
         env: live.env,
         context: { requestId, functionName: live.name, version: live.version },
-        services: live.services,
+        services,
         signal: scope.signal,
       });
     } catch (thrown) {
       const error = toPlatformError(thrown);
-      const nothing = { durationMs: null, cpuMs: null, fuel: null, memoryBytes: null };
-      end({ ...nothing, status: "failed", error: error.message, errorCode: error.code });
+      end({
+        ...{
+          durationMs: null,
+          cpuMs: null,
+          fuel: null,
+          memoryBytes: null,
+          databaseMs: null,
+          killReason: null,
+        },
+        status: "failed",
+        error: error.message,
+        errorCode: error.code,
+      });
       throw error;
     }
-    if (result.outcome.kind === "threw" && result.outcome.error.stack !== undefined) {
-      const { error } = result.outcome;
-      const stack = mapStack(result.outcome.error.stack, program);
-      result = { ...result, outcome: { kind: "threw", error: { ...error, stack } } };
+    const shown = (raw: InvocationResult): InvocationResult => ({
+      ...raw,
+      outcome: shownOutcome(
+        raw.outcome,
+        live,
+        program,
+        limits === live.invocationLimits ? null : scope.timeoutMs,
+      ),
+      logs: raw.logs.map((line) => ({ ...line, message: live.mask(line.message) })),
+    });
+    const note = (final: InvocationResult) =>
+      this.#note(live, { requestId, trace, databaseMs: databaseMs() }, final, end);
+    const { background } = result;
+    if (!background) {
+      result = shown(result);
+      note(result);
+      return result;
     }
-    // When the request's whole time was the tighter bound, that is the limit to name.
-    if (result.outcome.kind === "timedOut" && limits !== live.invocationLimits) {
-      result = { ...result, outcome: { kind: "timedOut", timeoutMs: scope.timeoutMs } };
-    }
-    const noted = result;
-    if (result.background) {
-      void result.background
-        .then((final) => this.#note(live, requestId, { ...noted, ...final }, end))
-        .catch((error) => this.#deps.log.error({ requestId, err: error }, "an execution could not be noted"));
-    } else this.#note(live, requestId, result, end);
-    return result;
+    const first = result;
+    const rest = background.then((final) => shown({ ...first, ...final }));
+    void rest
+      .then(note)
+      .catch((error) => this.#deps.log.error({ requestId, err: error }, "an execution could not be noted"));
+    return { ...shown(result), background: rest };
   }
 
   #note(
     live: LiveFunction,
-    requestId: string,
+    { requestId, trace, databaseMs }: { requestId: string; trace: Trace | null; databaseMs: number },
     result: InvocationResult,
     end: (row: InvocationEnd) => void,
   ): void {
@@ -134,6 +159,8 @@ export class Invoker {
       cpuMs: used.cpuMs,
       fuel: used.fuel,
       memoryBytes: used.memoryBytes,
+      databaseMs,
+      killReason: killReasonOf(outcome),
     });
     metrics.executed(live.name, outcome.kind, used);
     const time = new Date().toISOString();
@@ -148,6 +175,8 @@ export class Invoker {
       cpuMs: used.cpuMs,
       fuel: used.fuel,
       memoryBytes: used.memoryBytes,
+      databaseMs,
+      ...(trace && { traceId: trace.traceId }),
     };
     if (outcome.kind === "completed") {
       log.debug({ ...fields, status: outcome.response.status }, "executed");
@@ -171,5 +200,48 @@ function statusOf(outcome: Outcome): InvocationEnd["status"] {
       return "aborted";
     default:
       return "failed";
+  }
+}
+
+/**
+ * An outcome as the function's owner may see it: positions in the sources, no secrets, and the limit that was the tighter one
+ * (`requestTimeoutMs` when that was the request's).
+ */
+function shownOutcome(
+  outcome: Outcome,
+  live: LiveFunction,
+  program: unknown,
+  requestTimeoutMs: number | null,
+): Outcome {
+  if (outcome.kind === "timedOut" && requestTimeoutMs !== null) {
+    return { kind: "timedOut", timeoutMs: requestTimeoutMs };
+  }
+  if (outcome.kind !== "threw") return outcome;
+  const { error } = outcome;
+  const stack = error.stack === undefined ? {} : { stack: live.mask(mapStack(error.stack, program)) };
+  return { kind: "threw", error: { ...error, message: live.mask(error.message), ...stack } };
+}
+
+/** What ended an execution from outside; null when it ended by itself. */
+function killReasonOf(outcome: Outcome): KillReason | null {
+  switch (outcome.kind) {
+    case "completed":
+    case "threw":
+    case "invalidResponse":
+      return null;
+    case "timedOut":
+      return "timeout";
+    case "outOfMemory":
+      return "memory";
+    case "outOfFuel":
+      return "fuel";
+    case "stackOverflow":
+      return "stack";
+    case "responseTooLarge":
+      return "response_size";
+    case "trapped":
+      return "trap";
+    case "aborted":
+      return "client_gone";
   }
 }

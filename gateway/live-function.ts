@@ -2,10 +2,11 @@ import type { FunctionConfig } from "../compiler/types.ts";
 import type { InvocationLimits } from "../runtime/invocation.ts";
 import type { HostServices } from "../runtime/services.ts";
 import { type EdgeConfig, type FunctionLimits, lowerLimits } from "./config.ts";
+import { type Mask, maskOf } from "./mask.ts";
 import type { Program } from "./ports.ts";
-import type { StoredFunction } from "./store/functions.ts";
+import type { StoredFunction, VersionRef } from "./store/read-functions.ts";
 
-/** One version of a function, live: everything that its executions share. Replaced as a whole, never changed. */
+/** One version of a function, ready to answer: everything that its executions share. Replaced as a whole, never changed. */
 export class LiveFunction {
   readonly id: string;
   readonly name: string;
@@ -14,25 +15,28 @@ export class LiveFunction {
   readonly limits: FunctionLimits;
   /** The same, as the runtime takes them. */
   readonly invocationLimits: InvocationLimits;
-  /** The limits as variables (R2). */
+  /** Its variables and secrets, and the limits as variables (R2). */
   readonly env: Readonly<Record<string, string>>;
+  /** For everything that is logged about it. */
+  readonly mask: Mask;
   readonly services: HostServices;
   readonly #load: () => Promise<Program>;
   #program: Promise<Program> | undefined;
 
   constructor(
     stored: StoredFunction,
+    { version, config: wishes }: VersionRef,
     config: EdgeConfig,
     services: HostServices,
     load: () => Promise<Program>,
-    program?: Program,
+    program?: Promise<Program>,
   ) {
     this.id = stored.id;
     this.name = stored.name;
-    this.version = stored.liveVersion;
-    this.config = stored.config;
+    this.version = version;
+    this.config = wishes;
     this.services = services;
-    this.limits = lowerLimits(config.limits, stored.config);
+    this.limits = lowerLimits(config.limits, wishes);
     this.invocationLimits = {
       timeoutMs: this.limits.timeoutMs,
       memoryLimitBytes: this.limits.memoryMb * 1048576,
@@ -40,12 +44,14 @@ export class LiveFunction {
       responseLimitBytes: this.limits.responseLimitBytes,
     };
     this.env = {
+      ...stored.variables,
       FUNCTION_TIMEOUT_MS: String(this.limits.timeoutMs),
       FUNCTION_MAX_MEMORY_MB: String(this.limits.memoryMb),
       DB_TIMEOUT_MS: String(config.databaseTimeoutMs),
     };
+    this.mask = maskOf(Object.values(stored.variables));
     this.#load = load;
-    if (program !== undefined) this.#program = Promise.resolve(program);
+    this.#program = program;
   }
 
   /** Loaded at the first call; a failure is not remembered. */
@@ -57,6 +63,11 @@ export class LiveFunction {
         if (this.#program === loading) this.#program = undefined;
       });
     }
+    return this.#program;
+  }
+
+  /** The program, when it is loaded or being loaded. */
+  get loadedProgram(): Promise<Program> | undefined {
     return this.#program;
   }
 }

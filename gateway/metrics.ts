@@ -49,9 +49,15 @@ const GAUGES: { name: string; help: string; read(observed: Observed): number }[]
 
 const DURATION_BUCKETS_SECONDS = [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5];
 
+/** Functions with series of their own, which a scrape has to carry. */
+const MAX_FUNCTION_LABELS = 1_000;
+/** No function can have this name. */
+const OTHER_FUNCTIONS = "(other)";
+
 /** Prometheus metrics of one server, in a registry of their own. */
 export class Metrics {
   readonly #registry = new Registry();
+  readonly #labels = new Set<string>();
   readonly #executions: Counter;
   readonly #refusals: Counter;
   readonly #duration: Histogram;
@@ -90,13 +96,33 @@ export class Metrics {
   }
 
   executed(name: string, outcome: Outcome["kind"], used: InvocationMetrics): void {
-    this.#executions.inc({ function: name, outcome });
-    this.#duration.observe({ function: name }, used.wallMs / 1000);
-    this.#cpu.inc({ function: name }, Math.max(0, used.cpuMs / 1000));
+    const label = this.#label(name);
+    this.#executions.inc({ function: label, outcome });
+    this.#duration.observe({ function: label }, used.wallMs / 1000);
+    this.#cpu.inc({ function: label }, Math.max(0, used.cpuMs / 1000));
   }
 
   refused(name: string, code: ErrorCode): void {
-    this.#refusals.inc({ function: name, code });
+    this.#refusals.inc({ function: this.#label(name), code });
+  }
+
+  /** Drops what was counted for a function that is no more. */
+  async forget(name: string): Promise<void> {
+    if (!this.#labels.delete(name)) return;
+    this.#duration.remove({ function: name });
+    for (const counter of [this.#executions, this.#refusals, this.#cpu]) {
+      for (const { labels } of (await counter.get()).values) {
+        if (labels.function === name) counter.remove(labels);
+      }
+    }
+  }
+
+  /** The label of a function; those beyond the bound share one. */
+  #label(name: string): string {
+    if (this.#labels.has(name)) return name;
+    if (this.#labels.size >= MAX_FUNCTION_LABELS) return OTHER_FUNCTIONS;
+    this.#labels.add(name);
+    return name;
   }
 
   /** Prometheus text format. */

@@ -1,4 +1,5 @@
 import { createAdminApp } from "./admin/app.ts";
+import { authenticator } from "./admin/authenticate.ts";
 import { Deployer } from "./admin/deployer.ts";
 import { ensureAdminKey, keyVerifier } from "./admin/key.ts";
 import { StoredArtifacts } from "./artifacts.ts";
@@ -71,7 +72,7 @@ async function assemble(
     functions: catalog.size,
     pool: await database.stats(),
   }));
-  const fleet = new Edge({
+  const fleet: Edge = new Edge({
     ...(await edgeParts()),
     config: edgeConfig(config),
     artifacts: new StoredArtifacts(store.functions, compiler),
@@ -85,13 +86,16 @@ async function assemble(
   const adminApp = createAdminApp({
     store,
     catalog,
-    deployer: new Deployer({ compiler, functions: store.functions, catalog, fleet, logs, requireAnnotation }),
+    deployer: new Deployer({
+      ...{ compiler, functions: store.functions, catalog, fleet, logs, requireAnnotation },
+      drainMs: config.limits.timeoutMs + 1000,
+    }),
     fleet,
     database,
     logs,
     metrics,
     log,
-    verifyKey: keyVerifier(config.admin.key ?? ensureAdminKey(config.dataDir)),
+    authenticate: authenticator(keyVerifier(config.admin.key ?? ensureAdminKey(config.dataDir)), store.keys),
     guardMetrics: !isLoopback(config.admin.host),
     stop: stop.signal,
   });

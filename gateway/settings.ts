@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { decodeMasterKey } from "./store/vault.ts";
 
 /**
  * Every setting: its default, its check, and the line `--help` shows. Values are text, as `.env` and the
@@ -120,6 +121,15 @@ export const SETTINGS = {
     ...optional(
       z.string().regex(/^[\x21-\x7e]{16,512}$/, "must be 16 to 512 visible ASCII characters"),
       "the admin key",
+    ),
+    secret: true,
+  },
+  THIMBLE_MASTER_KEY: {
+    ...optional(
+      z
+        .string()
+        .refine((text) => decodeMasterKey(text) !== undefined, "must be 32 bytes in base64 or hexadecimal"),
+      "the key that seals functions' secrets (default: made at the first start, in the data folder)",
     ),
     secret: true,
   },

@@ -21,7 +21,7 @@ import type {
 import { type Completion, Operations } from "./operations.ts";
 import { Sink } from "./pipes.ts";
 import type { InstancePool, Waiting } from "./pool.ts";
-import type { Program } from "./program.ts";
+import type { ScriptProgram } from "./program.ts";
 import { Event, type GuestError, type LogLine, Op, type RequestHead } from "./protocol.ts";
 import { type Failure, Sandbox } from "./sandbox.ts";
 import type { Scheduler } from "./scheduler.ts";
@@ -66,7 +66,7 @@ function seed(): bigint {
 /** One request in one sandbox, from the restored image to the outcome. */
 export class Execution extends Sandbox implements Waiting {
   readonly #pool: InstancePool;
-  readonly #program: Program;
+  readonly #program: ScriptProgram;
   readonly #options: RunOptions;
   readonly #operations: Operations;
   readonly #scheduler: Scheduler;
@@ -100,7 +100,7 @@ export class Execution extends Sandbox implements Waiting {
    */
   constructor(
     pool: InstancePool,
-    program: Program,
+    program: ScriptProgram,
     options: RunOptions,
     scheduler: Scheduler,
     began: number,

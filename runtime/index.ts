@@ -9,6 +9,7 @@ export type {
   InvocationResult,
   Outcome,
 } from "./invocation.ts";
-export type { Program } from "./program.ts";
+export type { Program, ScriptProgram } from "./program.ts";
 export { Runtime, type RuntimeOptions } from "./runtime.ts";
 export { type DatabaseSession, HostError, type HostServices } from "./services.ts";
+export type { ModuleProgram } from "./wasi/module-program.ts";

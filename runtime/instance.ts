@@ -5,7 +5,7 @@ import { type Difference, type Image, pageSize } from "./image.ts";
 import type { ImageStore, Placed } from "./image-store.ts";
 import { Op } from "./protocol.ts";
 import { type Segment, Segments } from "./segments.ts";
-import { wasiImports } from "./wasi.ts";
+import { wasiImports } from "./wasi/engine-imports.ts";
 
 /** What an instance asks of whoever runs something in it. */
 export interface Guest {

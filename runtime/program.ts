@@ -1,10 +1,15 @@
-import { type Artifact, decodeArtifact, imageOf, type Manifest } from "../compiler/artifact.ts";
+import { decodeArtifact, imageOf, kindOf, type Manifest } from "../compiler/artifact.ts";
 import type { Engine } from "./engine.ts";
 import { RuntimeError } from "./errors.ts";
 import type { Difference } from "./image.ts";
+import { loadModule, type ModuleProgram } from "./wasi/module-program.ts";
 
-/** A function ready to run. Its image is what it has besides its engine's. */
-export interface Program {
+/** Something that can be run. */
+export type Program = ScriptProgram | ModuleProgram;
+
+/** A function in JavaScript ready to run: an artefact whose image has been laid over its engine's. */
+export interface ScriptProgram {
+  readonly kind: "script";
   readonly manifest: Manifest;
   readonly image: Difference;
   /** Source map of the bundle, for stacks. */
@@ -12,17 +17,20 @@ export interface Program {
 }
 
 /** @throws RuntimeError `artifact_invalid` or `engine_mismatch`. */
-export function loadProgram(engine: Engine, bytes: Uint8Array): Program {
-  let artifact: Artifact;
+export async function loadProgram(engine: Engine, bytes: Uint8Array): Promise<Program> {
   try {
-    artifact = decodeArtifact(bytes);
-    if (artifact.manifest.engine !== engine.hash) {
-      throw new RuntimeError("engine_mismatch", "the function was built for another version of the engine");
-    }
-    const { manifest, sourceMap } = artifact;
-    return { manifest, sourceMap, image: imageOf(artifact, engine.base) };
+    return kindOf(bytes) === "module" ? await loadModule(bytes, engine.hash) : loadScript(engine, bytes);
   } catch (cause) {
     if (cause instanceof RuntimeError) throw cause;
     throw new RuntimeError("artifact_invalid", "the artefact can't be read", { cause });
   }
+}
+
+function loadScript(engine: Engine, bytes: Uint8Array): ScriptProgram {
+  const artifact = decodeArtifact(bytes);
+  if (artifact.manifest.engine !== engine.hash) {
+    throw new RuntimeError("engine_mismatch", "the function was built for another version of the engine");
+  }
+  const { manifest, sourceMap } = artifact;
+  return { kind: "script", manifest, sourceMap, image: imageOf(artifact, engine.base) };
 }

@@ -4,6 +4,8 @@ import type { InvocationRequest, InvocationResult } from "./invocation.ts";
 import { InstancePool } from "./pool.ts";
 import { loadProgram, type Program } from "./program.ts";
 import { Scheduler } from "./scheduler.ts";
+import { ModuleExecution } from "./wasi/module-execution.ts";
+import { ModulePool } from "./wasi/module-pool.ts";
 
 export interface RuntimeOptions {
   /** Sandboxes at once. Default 4,000. */
@@ -20,6 +22,7 @@ export interface RuntimeOptions {
 export class Runtime {
   readonly engine: Engine;
   readonly #pool: InstancePool;
+  readonly #modules: ModulePool;
   readonly #scheduler = new Scheduler();
   #running = new Set<Promise<void>>();
 
@@ -30,6 +33,7 @@ export class Runtime {
     this.engine = engine;
     this.#pool = new InstancePool(engine, { maxInstances, resident, maxIdle });
     this.#pool.warm(warm);
+    this.#modules = new ModulePool({ maxInstances, maxIdle });
   }
 
   /** @throws RuntimeError `artifact_invalid` or `engine_mismatch`. */
@@ -46,9 +50,12 @@ export class Runtime {
     const began = performance.now();
     const turn = this.#scheduler.take();
     if (turn) await turn;
-    let execution: Execution;
+    let execution: Execution | ModuleExecution;
     try {
-      execution = new Execution(this.#pool, program, options, this.#scheduler, began);
+      execution =
+        program.kind === "script"
+          ? new Execution(this.#pool, program, options, this.#scheduler, began)
+          : new ModuleExecution(this.#modules, program, options, this.#scheduler, began);
     } catch (cause) {
       this.#scheduler.give();
       throw cause;
@@ -62,7 +69,13 @@ export class Runtime {
   }
 
   stats(): { instances: number; busy: number; idle: number } {
-    return this.#pool.stats();
+    const scripts = this.#pool.stats();
+    const modules = this.#modules.stats();
+    return {
+      instances: scripts.instances + modules.instances,
+      busy: scripts.busy + modules.busy,
+      idle: scripts.idle + modules.idle,
+    };
   }
 
   /** Waits for what is running; it ends by its own limits. */

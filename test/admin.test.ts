@@ -219,7 +219,7 @@ describe("admin", () => {
   });
 
   test("has no route that it does not have", async () => {
-    for (const path of ["/v1/functions/echo/secrets", "/v1/nothing", "/"]) {
+    for (const path of ["/v1/functions/echo/nothing", "/v1/nothing", "/"]) {
       const [status, { error }] = await call("GET", path);
       assert.deepEqual([status, error.code], [404, "not_found"]);
     }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -168,6 +168,8 @@ export default async (request: Request) => ({
   });
 
   test("lists, shows versions and logs, rolls back, counts, deletes", async () => {
+    assert.equal((await json(["deploy", "greet", "greet.ts"])).created, false, "the same content again");
+    appendFileSync(join(cwd, "greet.ts"), "// changed\n");
     await json(["deploy", "greet", "greet.ts"]);
     assert.deepEqual(
       (await json(["versions", "greet"])).versions.map((v: Document) => v.version),

@@ -42,6 +42,8 @@ const done: InvocationEnd = {
   cpuMs: 1,
   fuel: 5,
   memoryBytes: 65536,
+  databaseMs: 0,
+  killReason: null,
 };
 const begin = (functionId: string, minutesAgo = 0) => ({
   id: randomUUID(),
@@ -50,6 +52,7 @@ const begin = (functionId: string, minutesAgo = 0) => ({
   version: 1,
   requestId: "r",
   timestamp: new Date(Date.now() - minutesAgo * 60_000),
+  traceId: null,
 });
 
 interface Target {
@@ -145,8 +148,8 @@ for (const [name, make] of [
 
     test("numbers versions, keeps them, and finds the live one again after a restart", async () => {
       const store = await target.open();
-      const first = await store.functions.deploy(input("alpha"), by);
-      const second = await store.functions.deploy(input("alpha", [9]), by);
+      const { stored: first } = await store.functions.deploy(input("alpha"), by);
+      const { stored: second } = await store.functions.deploy(input("alpha", [9]), by);
       assert.deepEqual([first.liveVersion, second.liveVersion], [1, 2]);
       assert.equal(first.id, second.id);
 
@@ -170,25 +173,106 @@ for (const [name, make] of [
 
     test("gives concurrent deployments of one name different versions", async () => {
       const { functions } = await target.open();
-      const stored = await Promise.all(
+      const deployed = await Promise.all(
         [1, 2, 3, 4].map((byte) => functions.deploy(input("race", [byte]), by)),
       );
-      assert.deepEqual(stored.map((one) => one.liveVersion).sort(), [1, 2, 3, 4]);
+      assert.deepEqual(deployed.map(({ version }) => version).sort(), [1, 2, 3, 4]);
     });
 
     test("rolls back to versions that exist only", async () => {
       const { functions } = await target.open();
-      await functions.deploy(input("beta"), by);
-      await functions.deploy(input("beta"), by);
+      await functions.deploy(input("beta", [1]), by);
+      await functions.deploy(input("beta", [2]), by);
       assert.equal((await functions.setLive("beta", 1, by))?.liveVersion, 1);
       assert.equal(await functions.setLive("beta", 9, by), undefined);
       assert.equal(await functions.setLive("nobody", 1, by), undefined);
-      assert.equal((await functions.deploy(input("beta"), by)).liveVersion, 3);
+      assert.equal((await functions.deploy(input("beta", [3]), by)).stored.liveVersion, 3);
+    });
+
+    test("stores the same content once, and makes that version live again", async () => {
+      const { functions } = await target.open();
+      await functions.deploy(input("same", [1]), by);
+      await functions.deploy(input("same", [2]), by);
+      const again = await functions.deploy(input("same", [1]), by);
+      assert.deepEqual([again.version, again.created, again.stored.liveVersion], [1, false, 1]);
+      const other = { ...input("same", [1]), config: { timeoutMs: 60 } };
+      assert.equal(
+        (await functions.deploy(other, by)).version,
+        3,
+        "another configuration is another version",
+      );
+      assert.equal((await functions.versions(again.stored.id)).length, 3);
+    });
+
+    test("shares traffic out among versions that exist, and counts revisions", async () => {
+      const { functions } = await target.open();
+      const first = await functions.deploy(input("split", [1]), by);
+      const quiet = await functions.deploy({ ...input("split", [2]), withoutTraffic: true }, by);
+      assert.deepEqual([quiet.version, quiet.stored.liveVersion], [2, 1]);
+      const shares = [
+        { version: 1, percent: 30 },
+        { version: 2, percent: 70 },
+      ];
+      const split = await functions.setTraffic("split", { shares, sticky: "cookie" }, by);
+      assert.deepEqual([split?.liveVersion, split?.traffic], [2, { shares, sticky: "cookie" }]);
+      assert.equal(split?.revision, first.stored.revision + 1);
+      const missing = [{ version: 9, percent: 100 }];
+      assert.equal(await functions.setTraffic("split", { shares: missing }, by), undefined);
+      const again = (await target.open()).functions;
+      const listed = (await again.list()).find(({ name }) => name === "split");
+      assert.deepEqual(listed?.traffic, { shares, sticky: "cookie" });
+      assert.deepEqual(
+        (await again.versions(listed!.id)).map(({ version, percent, live }) => [version, percent, live]),
+        [
+          [2, 70, true],
+          [1, 30, false],
+        ],
+      );
+    });
+
+    test("knows of old versions only those with traffic", async () => {
+      const { functions } = await target.open();
+      for (let byte = 1; byte <= 14; byte++) await functions.deploy(input("many", [byte]), by);
+      const rolled = await functions.setLive("many", 2, by);
+      assert.deepEqual(
+        rolled?.versions.map(({ version }) => version),
+        [14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 2],
+      );
+      const shares = [
+        { version: 1, percent: 50 },
+        { version: 14, percent: 50 },
+      ];
+      const split = await functions.setTraffic("many", { shares }, by);
+      assert.deepEqual(split?.versions.at(-1)?.version, 1);
+    });
+
+    test("finds keys that are in force, and no others", async () => {
+      const { keys, functions } = await target.open();
+      const base = { scopes: ["invoke" as const], functionName: "guarded", expiresAt: null };
+      const { key, stored } = await keys.create({ ...base, name: "ci" });
+      const late = await keys.create({ ...base, name: "late", expiresAt: new Date(Date.now() - 1) });
+      assert.equal((await keys.find(key))?.id, stored.id);
+      assert.equal(await keys.find(`${key}x`), undefined);
+      assert.equal(await keys.find(late.key), undefined);
+      assert.ok(!JSON.stringify(await keys.list()).includes(key));
+
+      await functions.deploy(input("guarded"), by);
+      assert.equal((await functions.get("guarded"))?.keys, null);
+      const guarded = await functions.setKeyRequired("guarded", true);
+      assert.equal(guarded?.keys?.length, 1, "the expired one is not among them");
+      await keys.create({ ...base, name: "reader", scopes: ["read"] });
+      await keys.create({ ...base, name: "other", functionName: "another" });
+      assert.equal((await functions.get("guarded"))?.keys?.length, 1);
+      await keys.revoke(stored.id);
+      assert.equal(await keys.find(key), undefined);
+      assert.deepEqual((await functions.get("guarded"))?.keys, []);
+      const used = (await keys.list()).find(({ id }) => id === stored.id);
+      assert.ok(used?.lastUsedAt && used.revokedAt);
     });
 
     test("removes a function with its versions and keeps the audit trail", async () => {
       const { functions } = await target.open();
-      const { id } = await functions.deploy(input("gamma"), by);
+      const { id } = (await functions.deploy(input("gamma"), by)).stored;
       assert.equal(await functions.remove("gamma", by), true);
       assert.equal(await functions.remove("gamma", by), false);
       assert.equal(await functions.artifact(id, 1), undefined);

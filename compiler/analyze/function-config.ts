@@ -16,8 +16,11 @@ const positiveInteger = (maximum: number): Field => ({
 
 const hostName = /^(\*\.)?[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/i;
 
+/** What only WebAssembly modules are told. */
+type ModuleSetting = "stdio" | "args";
+
 /** Upper bounds are sanity only: the server lowers its own limits to these and never raises them. */
-const FIELDS: Record<keyof FunctionConfig, Field> = {
+const FIELDS: Record<Exclude<keyof FunctionConfig, ModuleSetting>, Field> = {
   timeoutMs: positiveInteger(3_600_000),
   memoryMb: positiveInteger(4096),
   concurrency: positiveInteger(100_000),
@@ -38,6 +41,34 @@ const FIELDS: Record<keyof FunctionConfig, Field> = {
     expected: 'a path, such as "/"',
   },
 };
+
+const MODULE_FIELDS: Record<keyof FunctionConfig, Field> = {
+  ...FIELDS,
+  stdio: {
+    accepts: (value) => value === "http" || value === "json" || value === "raw",
+    expected: '"http", "json" or "raw"',
+  },
+  args: {
+    accepts: (value) =>
+      Array.isArray(value) &&
+      value.length <= 100 &&
+      value.every(
+        (argument) => typeof argument === "string" && argument.length <= 4096 && !argument.includes("\0"),
+      ),
+    expected: "a list of texts",
+  },
+};
+
+/** Why a value is no configuration of a WebAssembly module; undefined when it is one. */
+export function moduleConfigProblem(value: unknown): string | undefined {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return "it is no object";
+  for (const [key, setting] of Object.entries(value)) {
+    if (!Object.hasOwn(MODULE_FIELDS, key)) return `${JSON.stringify(key)} is no setting of a function`;
+    const field = MODULE_FIELDS[key as keyof FunctionConfig];
+    if (!field.accepts(setting)) return `${key} must be ${field.expected}`;
+  }
+  return undefined;
+}
 
 const HINT = "Write export const config = { … } with literal values only; it is read, never run.";
 
@@ -63,7 +94,7 @@ export function readConfig(context: FileContext): FunctionConfig {
     }
     const key = propertyName(property.key);
     const field =
-      key !== undefined && Object.hasOwn(FIELDS, key) ? FIELDS[key as keyof FunctionConfig] : undefined;
+      key !== undefined && Object.hasOwn(FIELDS, key) ? FIELDS[key as keyof typeof FIELDS] : undefined;
     if (!field) {
       const name = key === undefined ? "The computed key" : `"${key}"`;
       invalid(

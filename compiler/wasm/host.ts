@@ -94,10 +94,15 @@ export class MeterHost {
    * Makes the instance and runs its start function, under the limits like everything else.
    *
    * @param imports What the module imports besides metering.
+   * @param beforeStart Gets the instance before its start function runs: what that imports may need the memory.
    * @throws MeterHostError `not_metered`, `already_instantiated`, `limit_exceeded` for memories or tables that begin larger than
    * allowed; and whatever instantiating or the start function throws.
    */
-  instantiate(module: WebAssembly.Module, imports: WebAssembly.Imports = {}): WebAssembly.Instance {
+  instantiate(
+    module: WebAssembly.Module,
+    imports: WebAssembly.Imports = {},
+    beforeStart?: (instance: WebAssembly.Instance) => void,
+  ): WebAssembly.Instance {
     if (this.#used) {
       throw new MeterHostError("already_instantiated", "a MeterHost is for one instance: make another one");
     }
@@ -128,6 +133,7 @@ export class MeterHost {
       }
     }
     this.#checkSizes();
+    beforeStart?.(instance);
     const start = exports[MeterExport.start] as (() => void) | undefined;
     if (start) this.run(start);
     return instance;

@@ -1,18 +1,21 @@
-import { Hono, type MiddlewareHandler } from "hono";
-import type { Catalog, DeployedFunction } from "../catalog.ts";
-import { errorResponse, PlatformError, toPlatformError } from "../errors.ts";
+import { getConnInfo } from "@hono/node-server/conninfo";
+import { type Context, Hono, type MiddlewareHandler } from "hono";
+import type { Catalog } from "../catalog.ts";
+import { codeOf, errorResponse, PlatformError, toPlatformError } from "../errors.ts";
 import type { Fleet } from "../fleet.ts";
 import type { FunctionLogs } from "../function-logs.ts";
+import { FUNCTION_NAME } from "../function-name.ts";
 import type { Logger } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
 import type { FunctionDatabase } from "../ports.ts";
 import { requestIdOf } from "../request-id.ts";
-import type { Actor } from "../store/functions.ts";
 import type { Store } from "../store/open.ts";
+import { type Authenticate, authorize } from "./authenticate.ts";
 import type { Deployer } from "./deployer.ts";
-import { checked, deploySchema, invokeSchema, jsonInput, limitSchema, rollbackSchema } from "./input.ts";
-import { streamLogs } from "./log-stream.ts";
-import { functionView } from "./views.ts";
+import { FailureLimit } from "./failure-limit.ts";
+import { checked, jsonInput } from "./input.ts";
+import type { AdminEnv, Operation } from "./operation.ts";
+import { OPERATIONS } from "./operations/index.ts";
 
 export interface AdminDeps {
   store: Store;
@@ -23,30 +26,34 @@ export interface AdminDeps {
   logs: FunctionLogs;
   metrics: Metrics;
   log: Logger;
-  verifyKey(presented: string): boolean;
+  authenticate: Authenticate;
   /** Whether `/metrics` asks for the key: when others than this machine can reach it. */
   guardMetrics: boolean;
   /** Ends open streams. */
   stop: AbortSignal;
 }
 
-type Env = { Variables: { requestId: string; by: Actor } };
-
-/** The admin listener: everything under `/v1`, for who has the key, and `/metrics`. */
-export function createAdminApp(deps: AdminDeps): Hono<Env> {
-  const app = new Hono<Env>();
+/** The admin listener: the operations under `/v1`, for who has a key, and `/metrics`. */
+export function createAdminApp(deps: AdminDeps): Hono<AdminEnv> {
+  const app = new Hono<AdminEnv>();
   app.use(async (c, next) => {
     const requestId = requestIdOf(c.req.header("x-request-id"));
     c.set("requestId", requestId);
-    c.set("by", { actor: "admin", requestId });
     await next();
     c.header("x-request-id", requestId);
   });
-  const auth = requireKey(deps.verifyKey);
+  const auth = requireKey(deps);
+  for (const one of OPERATIONS) {
+    const answer: MiddlewareHandler<AdminEnv> = (c) => perform(one, c, deps);
+    app.on(one.method, [one.path], audit(deps, one), auth, answer);
+  }
   app.use("/v1/*", auth);
   if (deps.guardMetrics) app.use("/metrics", auth);
-  addFunctionRoutes(app, deps);
-  addOperationRoutes(app, deps);
+  app.get("/metrics", async (c) => {
+    return c.text(await deps.metrics.text(), 200, {
+      "content-type": "text/plain; version=0.0.4; charset=utf-8",
+    });
+  });
   app.notFound((c) => errorResponse(new PlatformError("not_found", "No such route"), c.get("requestId")));
   app.onError((thrown, c) => {
     const error = toPlatformError(thrown);
@@ -57,87 +64,65 @@ export function createAdminApp(deps: AdminDeps): Hono<Env> {
   return app;
 }
 
-function requireKey(verify: (presented: string) => boolean): MiddlewareHandler<Env> {
+async function perform(one: Operation, c: Context<AdminEnv>, deps: AdminDeps): Promise<Response> {
+  const name = c.req.param("name") ?? null;
+  if (one.restrict !== "handler") authorize(c.get("principal"), one.scope, name);
+  const query = one.query && checked(one.query, c.req.query(), "query");
+  const body = one.body && (await jsonInput(c.req.raw, one.body));
+  return one.handle({ c, deps, body, query, param: (key) => c.req.param(key) ?? "" });
+}
+
+/** Throws `unauthorized`, and `too_many_failures` after too many of those. */
+function requireKey({ authenticate }: AdminDeps): MiddlewareHandler<AdminEnv> {
+  const failures = new FailureLimit();
   return async (c, next) => {
-    const presented = /^Bearer +(\S+)$/i.exec(c.req.header("authorization") ?? "")?.[1];
-    if (presented === undefined) {
-      throw new PlatformError("unauthorized", "Send the admin key: Authorization: Bearer <key>");
+    const address = addressOf(c);
+    failures.check(address);
+    try {
+      const principal = await authenticate(c.req.header("authorization"));
+      c.set("principal", principal);
+      c.set("by", { actor: principal.actor, requestId: c.get("requestId") });
+    } catch (error) {
+      if (codeOf(error) === "unauthorized") failures.failed(address);
+      throw error;
     }
-    if (!verify(presented)) throw new PlatformError("unauthorized", "The admin key is not the right one");
     await next();
   };
 }
 
-function addFunctionRoutes(app: Hono<Env>, deps: AdminDeps): void {
-  const { catalog, deployer, fleet, store, log } = deps;
-  const view = async (deployed: DeployedFunction) => {
-    const { active } = await fleet.stats();
-    return functionView(deployed, active[deployed.name] ?? 0);
+/** Notes each request that changes something, or was not allowed to, with its outcome. */
+function audit(
+  { store, log }: AdminDeps,
+  { method, path, harmless = method === "get" }: Operation,
+): MiddlewareHandler<AdminEnv> {
+  return async (c, next) => {
+    await next();
+    const { status } = c.res;
+    if (harmless && status !== 401 && status !== 403) return;
+    const requestId = c.get("requestId");
+    const entry = {
+      actor: c.get("principal")?.actor ?? "unknown",
+      address: addressOf(c),
+      action: `${method.toUpperCase()} ${path}`,
+      functionName: functionNameOf(c),
+      status,
+      errorCode: c.error ? toPlatformError(c.error).code : null,
+      requestId,
+    };
+    try {
+      await store.audit.add(entry);
+    } catch (error) {
+      log.error({ requestId, entry, err: error }, "the audit log could not be written");
+    }
   };
-
-  app.post("/v1/functions", async (c) => {
-    const input = await jsonInput(c.req.raw, deploySchema);
-    const request = { ...input, config: input.config as import("../../compiler/types.ts").FunctionConfig };
-    const { deployed, analysis } = await deployer.deploy(request, c.get("by"));
-    const version = deployed.liveVersion;
-    log.info({ requestId: c.get("requestId"), function: deployed.name, version }, "deployed");
-    return c.json({ function: await view(deployed), version, analysis }, 201);
-  });
-  app.get("/v1/functions", async (c) => {
-    const { active } = await fleet.stats();
-    const functions = catalog.list().map((deployed) => functionView(deployed, active[deployed.name] ?? 0));
-    return c.json({ functions });
-  });
-  app.get("/v1/functions/:name", async (c) => c.json(await view(catalog.get(c.req.param("name")))));
-  app.delete("/v1/functions/:name", async (c) => {
-    const name = c.req.param("name");
-    await deployer.remove(name, c.get("by"));
-    log.info({ requestId: c.get("requestId"), function: name }, "deleted");
-    return c.json({ name, deleted: true });
-  });
-  app.get("/v1/functions/:name/versions", async (c) => {
-    const { id } = catalog.get(c.req.param("name"));
-    return c.json({ versions: await store.functions.versions(id) });
-  });
-  app.post("/v1/functions/:name/rollback", async (c) => {
-    const { version } = await jsonInput(c.req.raw, rollbackSchema);
-    const deployed = await deployer.rollback(c.req.param("name"), version, c.get("by"));
-    log.info({ requestId: c.get("requestId"), function: deployed.name, version }, "rolled back");
-    return c.json({ function: await view(deployed), version });
-  });
 }
 
-function addOperationRoutes(app: Hono<Env>, deps: AdminDeps): void {
-  const { catalog, fleet, database, store, logs, metrics } = deps;
+/** Of a name that cannot be one, nothing is noted. */
+function functionNameOf(c: Context<AdminEnv>): string | null {
+  const name = c.get("functionName") ?? c.req.param("name");
+  return name !== undefined && FUNCTION_NAME.test(name) ? name : null;
+}
 
-  app.post("/v1/functions/:name/invoke", async (c) => {
-    const { name } = catalog.get(c.req.param("name"));
-    const input = await jsonInput(c.req.raw, invokeSchema);
-    return c.json(await fleet.invoke(name, input, c.get("requestId"), c.req.raw.signal));
-  });
-  app.get("/v1/functions/:name/invocations", async (c) => {
-    const { id } = catalog.get(c.req.param("name"));
-    const limit = checked(limitSchema, c.req.query("limit"), "limit");
-    return c.json({ invocations: await store.invocations.recent(id, limit) });
-  });
-  app.get("/v1/functions/:name/logs", (c) => {
-    const { name } = catalog.get(c.req.param("name"));
-    const limit = checked(limitSchema, c.req.query("limit"), "limit");
-    if (c.req.query("follow") === "1") return streamLogs(c, logs, name, limit, deps.stop);
-    return c.json({ logs: logs.recent(name, limit) });
-  });
-  app.get("/v1/stats", async (c) => {
-    const { activeExecutions, queuedExecutions, workers, sandboxes } = await fleet.stats();
-    return c.json({
-      activeExecutions,
-      queuedExecutions,
-      functions: catalog.size,
-      workers,
-      sandboxes,
-      pool: await database.stats(),
-    });
-  });
-  app.get("/metrics", async (c) => {
-    return c.text(await metrics.text(), 200, { "content-type": "text/plain; version=0.0.4; charset=utf-8" });
-  });
+function addressOf(c: Context<AdminEnv>): string {
+  return getConnInfo(c).remote.address ?? "unknown";
 }

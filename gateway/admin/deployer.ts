@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Analysis, Bundle, FunctionConfig } from "../../compiler/types.ts";
 import type { Catalog, DeployedFunction } from "../catalog.ts";
 import { codeOf, PlatformError } from "../errors.ts";
@@ -6,15 +7,21 @@ import type { FunctionLogs } from "../function-logs.ts";
 import { checkFunctionName } from "../function-name.ts";
 import { KeyedLock } from "../keyed-lock.ts";
 import type { BuildInput, Compiler } from "../ports.ts";
-import type { Actor, FunctionStore, StoredFunction } from "../store/functions.ts";
+import type { Actor, FunctionStore } from "../store/functions.ts";
+import type { StoredFunction } from "../store/read-functions.ts";
+import { allTo, type Traffic } from "../traffic.ts";
+
+const DRAIN_POLL_MS = 20;
 
 export interface DeployerDeps {
   compiler: Compiler;
   functions: FunctionStore;
   catalog: Catalog;
-  fleet: Pick<Fleet, "check" | "put" | "remove">;
+  fleet: Pick<Fleet, "check" | "put" | "remove" | "stats">;
   logs: FunctionLogs;
   requireAnnotation: boolean;
+  /** How long a deletion waits for executions under way, ms. */
+  drainMs: number;
 }
 
 export interface DeployRequest {
@@ -24,6 +31,16 @@ export interface DeployRequest {
   config?: FunctionConfig | undefined;
   bundle?: Bundle | undefined;
   allowUnannotated?: boolean | undefined;
+  /** Stores the version and leaves the traffic where it is; it has a preview. Default: false. */
+  withoutTraffic?: boolean | undefined;
+}
+
+export interface Deployment {
+  deployed: DeployedFunction;
+  version: number;
+  /** False when the same content had been deployed before. */
+  created: boolean;
+  analysis: Analysis;
 }
 
 const ENTRY_NAMES = ["index", "main", "function", "handler", "app", "server", "worker", "mod"];
@@ -42,49 +59,90 @@ export class Deployer {
    * Analyses, builds, stores, makes live (R5). Throws `analysis_failed` with the findings, `compile_failed`, or
    * `invalid_input`; nothing is stored then.
    */
-  deploy(request: DeployRequest, by: Actor): Promise<{ deployed: DeployedFunction; analysis: Analysis }> {
+  deploy(request: DeployRequest, by: Actor): Promise<Deployment> {
     const name = checkFunctionName(request.name);
     const input = this.#buildInput(request);
     return this.#lock.run(name, async () => {
-      const { functions, fleet } = this.#deps;
+      const { fleet, functions } = this.#deps;
       const { artifact, analysis } = await this.#build(input);
       await fleet.check(artifact).catch((error) => {
         throw new PlatformError("compile_failed", "The built artefact cannot be loaded", { cause: error });
       });
       const config = { ...analysis.config, ...request.config } as FunctionConfig;
-      const stored = await functions.deploy({ name, artifact, analysis, config }, by);
-      return { deployed: await this.#publish(stored, artifact), analysis };
+      const { withoutTraffic = false } = request;
+      const done = await functions.deploy({ name, artifact, analysis, config, withoutTraffic }, by);
+      const { stored, version, created } = done;
+      return { deployed: await this.#publish(stored, { version, artifact }), version, created, analysis };
     });
   }
 
-  /** Makes an earlier version live. Throws `function_not_found`, `version_not_found`. */
+  /** Sends all traffic to an earlier version. Throws `function_not_found`, `version_not_found`. */
   rollback(name: string, version: number, by: Actor): Promise<DeployedFunction> {
+    return this.#setTraffic(name, allTo(version), by, "rollback");
+  }
+
+  /** Shares the traffic out among versions. Throws `function_not_found`, `version_not_found`. */
+  setTraffic(name: string, traffic: Traffic, by: Actor): Promise<DeployedFunction> {
+    return this.#setTraffic(name, traffic, by, "traffic");
+  }
+
+  /** Any other change of what a function's executions depend on. Throws `function_not_found` when `change` finds nothing to change. */
+  change(name: string, change: () => Promise<StoredFunction | undefined>): Promise<DeployedFunction> {
     return this.#lock.run(name, async () => {
-      const { functions, catalog } = this.#deps;
-      catalog.get(name);
-      const stored = await functions.setLive(name, version, by);
-      if (!stored) throw new PlatformError("version_not_found", `${name} has no version ${version}`);
-      return this.#publish(stored);
+      this.#deps.catalog.get(name);
+      const stored = await change();
+      if (stored) return this.#publish(stored);
+      throw new PlatformError("function_not_found", `There is no function ${JSON.stringify(name)}`);
     });
   }
 
-  /** Removes a function and all its versions; what is in flight ends normally. Throws `function_not_found`. */
-  remove(name: string, by: Actor): Promise<void> {
-    return this.#lock.run(name, async () => {
-      const { functions, catalog, fleet, logs } = this.#deps;
+  /**
+   * Removes a function and all its versions, and waits for what is in flight, which ends normally. Resolves with the
+   * executions that outlasted the wait. Throws `function_not_found`.
+   */
+  async remove(name: string, by: Actor): Promise<number> {
+    const { functions, catalog, fleet, logs, drainMs } = this.#deps;
+    await this.#lock.run(name, async () => {
       catalog.get(name);
       await functions.remove(name, by);
       catalog.remove(name);
       await fleet.remove(name);
       logs.clear(name);
     });
+    const active = async () => (await fleet.stats()).active[name] ?? 0;
+    const endsAt = performance.now() + drainMs;
+    let left = await active();
+    while (left > 0 && performance.now() < endsAt) {
+      await sleep(DRAIN_POLL_MS);
+      left = await active();
+    }
+    return left;
+  }
+
+  #setTraffic(
+    name: string,
+    traffic: Traffic,
+    by: Actor,
+    action: "traffic" | "rollback",
+  ): Promise<DeployedFunction> {
+    return this.#lock.run(name, async () => {
+      const { functions, catalog } = this.#deps;
+      catalog.get(name);
+      const stored = await functions.setTraffic(name, traffic, by, action);
+      if (stored) return this.#publish(stored);
+      const wanted = traffic.shares.map(({ version }) => version).join(", ");
+      throw new PlatformError("version_not_found", `${name} has no version ${wanted}`);
+    });
   }
 
   /** The catalogue goes first: whoever starts to run functions meanwhile begins with what is in it. */
-  async #publish(stored: StoredFunction, artifact?: Uint8Array): Promise<DeployedFunction> {
+  async #publish(
+    stored: StoredFunction,
+    built?: { version: number; artifact: Uint8Array },
+  ): Promise<DeployedFunction> {
     const { catalog, fleet } = this.#deps;
     const deployed = catalog.put(stored);
-    await fleet.put(stored, artifact);
+    await fleet.put(stored, built);
     return deployed;
   }
 

@@ -1,10 +1,26 @@
 import { z } from "zod";
 import { readBody } from "../body.ts";
 import { PlatformError } from "../errors.ts";
+import { FUNCTION_NAME } from "../function-name.ts";
+import { SCOPES } from "../scope.ts";
 import { TIMEOUT_RANGE_MS } from "../settings.ts";
+import type { Traffic } from "../traffic.ts";
 
 /** Sources, bundle and source map together. */
 const MAX_ADMIN_BODY_BYTES = 64 * 1048576;
+
+/** Most versions that share a function's traffic. */
+const MAX_SPLIT = 10;
+
+/** Of one secret, and of those that are set together: variables travel into the sandbox with each request. */
+const MAX_SECRET_CHARACTERS = 32_768;
+
+const RESERVED_KEYS = new Set([
+  "FUNCTION_TIMEOUT_MS",
+  "FUNCTION_MAX_MEMORY_MB",
+  "DB_TIMEOUT_MS",
+  "__proto__",
+]);
 
 const count = z.int().min(1);
 
@@ -47,7 +63,69 @@ export const deploySchema = z.strictObject({
     .optional(),
   /** A missing `@function` is a warning for this deployment. */
   allowUnannotated: z.boolean().optional(),
+  /** Stores the version and leaves the traffic where it is. */
+  withoutTraffic: z.boolean().optional(),
 });
+
+const percent = z
+  .number()
+  .gt(0, "must be over 0")
+  .max(100)
+  .multipleOf(0.01, "must have two decimals at most");
+
+/** `{"3": 90, "4": 10, "sticky": "cookie"}`. */
+export const trafficSchema = z
+  .object({
+    sticky: z
+      .union([z.literal("cookie"), z.templateLiteral(["header:", z.string().regex(/^[\w-]{1,64}$/)])])
+      .optional(),
+  })
+  .catchall(percent)
+  .transform(({ sticky, ...shares }, { addIssue }): Traffic => {
+    const versions = Object.keys(shares);
+    const bad = versions.find((version) => !/^[1-9]\d{0,8}$/.test(version));
+    if (bad !== undefined) addIssue(`${JSON.stringify(bad.slice(0, 40))} is not a version number`);
+    const sum = Object.values(shares).reduce<number>((total, share) => total + Number(share), 0);
+    if (Math.abs(sum - 100) > 1e-6) addIssue(`the percentages add up to ${sum}, not to 100`);
+    if (versions.length > MAX_SPLIT) addIssue(`at most ${MAX_SPLIT} versions can share the traffic`);
+    const list = versions.map((version) => ({ version: Number(version), percent: Number(shares[version]) }));
+    return { shares: list.sort((a, b) => a.version - b.version), ...(sticky && { sticky }) };
+  });
+
+/** Names of a function's variables; those of the platform cannot be set. */
+const secretKey = z
+  .string()
+  .regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/, "must be a name of letters, digits and _ (at most 128)")
+  .refine((key) => !RESERVED_KEYS.has(key), "is set by the platform");
+
+const secretValue = z
+  .string()
+  .max(MAX_SECRET_CHARACTERS)
+  .refine((value) => !value.includes("\0"), "must not hold NUL");
+
+export const secretKeySchema = z.object({ key: secretKey });
+export const secretSchema = z.strictObject({ value: secretValue });
+export const secretsSchema = z
+  .record(secretKey, secretValue)
+  .refine((values) => Object.keys(values).length > 0, "must name at least one")
+  .refine(
+    (values) => Object.values(values).reduce((sum, value) => sum + value.length, 0) <= MAX_SECRET_CHARACTERS,
+    `must have ${MAX_SECRET_CHARACTERS} characters together at most`,
+  );
+
+export const keySchema = z.strictObject({
+  name: z.string().regex(/^[\x20-\x7e]{1,100}$/, "must be 1 to 100 printable ASCII characters"),
+  scopes: z.array(z.enum(SCOPES)).min(1).max(SCOPES.length),
+  /** The only function that it is good for. */
+  function: z.string().regex(FUNCTION_NAME, "must be a function's name").optional(),
+  /** In the future. */
+  expiresAt: z.iso
+    .datetime({ offset: true })
+    .refine((text) => Date.parse(text) > Date.now(), "must be in the future")
+    .optional(),
+});
+
+export const accessSchema = z.strictObject({ access: z.enum(["public", "key"]) });
 
 export const rollbackSchema = z.strictObject({ version: count });
 
@@ -61,6 +139,8 @@ export const invokeSchema = z.strictObject({
   path: z.string().startsWith("/").optional(),
   query: z.union([text, z.record(text, z.union([text, z.array(text)]))]).optional(),
   headers: z.record(text, text).optional(),
+  /** One of the versions with traffic or a preview, whatever the traffic. Default: the one with the largest share. */
+  version: count.optional(),
   /** Text is sent as it is, anything else as JSON. */
   body: z.unknown().optional(),
   /** For a body that is no text. */
@@ -70,6 +150,8 @@ export const invokeSchema = z.strictObject({
 export type InvokeInput = z.infer<typeof invokeSchema>;
 
 export const limitSchema = z.coerce.number().int().min(1).max(1000).default(100);
+
+export const listQuery = z.object({ limit: limitSchema });
 
 /** The JSON body, checked. Throws `invalid_input` naming the field. */
 export async function jsonInput<T>(request: Request, schema: z.ZodType<T>): Promise<T> {

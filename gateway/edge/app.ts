@@ -8,6 +8,7 @@ import type { Invoker } from "../invoker.ts";
 import type { Logger } from "../log.ts";
 import { requestIdOf } from "../request-id.ts";
 import { RequestScope } from "../request-scope.ts";
+import { chooseVersion, FUNCTION_KEY_HEADER } from "./choose.ts";
 import type { Registry } from "./registry.ts";
 import { toHttpResponse } from "./respond.ts";
 import { edgeTarget } from "./target.ts";
@@ -56,9 +57,9 @@ async function handle(deps: EdgeDeps, request: Request): Promise<Response> {
       throw new PlatformError("method_not_allowed", `Functions do not take ${request.method}`);
     }
     const target = edgeTarget(request.url);
-    const live = registry.get(target.name);
+    const { live, setCookie } = chooseVersion(registry, target.name, request.headers);
     const body = await requestBody(request, config.limits.bodyLimitBytes, scope);
-    const headers = requestHeaders(request.headers);
+    const headers = requestHeaders(request.headers).filter(([name]) => name !== FUNCTION_KEY_HEADER);
     const { outcome, background } = await invoker.invoke(
       live,
       { method: request.method, url: target.url, headers, body },
@@ -69,7 +70,10 @@ async function handle(deps: EdgeDeps, request: Request): Promise<Response> {
     if (outcome.kind !== "completed") throw outcomeError(outcome);
     if (outcome.response.body instanceof ReadableStream) streaming = background;
     const response = toHttpResponse(outcome.response, requestId);
-    if (response) return response;
+    if (response) {
+      if (setCookie) response.headers.append("set-cookie", setCookie);
+      return response;
+    }
     log.warn({ requestId, function: live.name }, "response with unusable status or headers");
     throw new PlatformError("invalid_response", "The function did not answer with a valid response");
   } catch (thrown) {

@@ -2,13 +2,15 @@ import { setTimeout } from "node:timers/promises";
 import type { InvokeInput } from "../admin/input.ts";
 import { Admission } from "../admission.ts";
 import type { EdgeConfig } from "../config.ts";
+import { PlatformError } from "../errors.ts";
 import type { Fleet, FleetStats } from "../fleet.ts";
 import { Invoker, type InvokerDeps } from "../invoker.ts";
 import { type Listener, listen } from "../listen.ts";
+import type { LiveFunction } from "../live-function.ts";
 import type { ArtifactSource, EdgeParts } from "../ports.ts";
 import { RequestScope } from "../request-scope.ts";
-import type { StoredFunction } from "../store/functions.ts";
 import type { InvocationStore } from "../store/invocations.ts";
+import type { StoredFunction } from "../store/read-functions.ts";
 import { Recorder } from "../store/recorder.ts";
 import { type InvokeResult, invokeForAdmin } from "./admin-invoke.ts";
 import { createEdgeApp } from "./app.ts";
@@ -64,8 +66,10 @@ export class Edge implements Fleet {
     await this.#deps.runtime.load(artifact);
   }
 
-  async put(stored: StoredFunction, artifact?: Uint8Array): Promise<void> {
-    this.#registry.put(stored, artifact && (await this.#deps.runtime.load(artifact)));
+  async put(stored: StoredFunction, built?: { version: number; artifact: Uint8Array }): Promise<void> {
+    if (!built) return this.#registry.put(stored);
+    const program = await this.#deps.runtime.load(built.artifact);
+    this.#registry.put(stored, { version: built.version, program });
   }
 
   async remove(name: string): Promise<void> {
@@ -79,7 +83,14 @@ export class Edge implements Fleet {
     signal: AbortSignal,
   ): Promise<InvokeResult> {
     using scope = new RequestScope(this.#deps.config.limits.requestTimeoutMs, signal);
-    return await invokeForAdmin(this.#invoker, this.#registry.get(name), input, requestId, scope);
+    return await invokeForAdmin(this.#invoker, this.#version(name, input.version), input, requestId, scope);
+  }
+
+  #version(name: string, version: number | undefined): LiveFunction {
+    if (version === undefined) return this.#registry.get(name);
+    const live = this.#registry.route(name).find(version);
+    if (live) return live;
+    throw new PlatformError("version_not_found", `${name} has no version ${version} that can be called`);
   }
 
   async stats(): Promise<FleetStats> {

@@ -10,6 +10,7 @@ import { lockDataDir } from "./data-dir-lock.ts";
 import { PgliteClient } from "./pglite-client.ts";
 
 export type Database = PgDatabase<PgQueryResultHKT>;
+export type Transaction = Parameters<Parameters<Database["transaction"]>[0]>[0];
 
 /** The database at `DATABASE_URL` cannot be used. */
 export class StoreError extends Error {

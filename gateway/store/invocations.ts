@@ -1,6 +1,6 @@
 import { desc, eq, lt, sql } from "drizzle-orm";
 import type { Database } from "./connect.ts";
-import { functionInvocations, type InvocationStatus } from "./schema.ts";
+import { functionInvocations, type InvocationStatus, type KillReason } from "./schema.ts";
 
 export interface InvocationRow {
   id: string;
@@ -18,6 +18,10 @@ export interface InvocationRow {
   cpuMs: number | null;
   fuel: number | null;
   memoryBytes: number | null;
+  /** Time in which at least one of its queries was under way. */
+  databaseMs: number | null;
+  killReason: KillReason | null;
+  traceId: string | null;
 }
 
 /** The history of executions. */
@@ -46,6 +50,9 @@ export class InvocationStore {
       cpu_ms: row.cpuMs,
       fuel: row.fuel,
       memory_bytes: row.memoryBytes,
+      database_ms: row.databaseMs,
+      kill_reason: row.killReason,
+      trace_id: row.traceId,
     }));
     await this.#db.execute(sql`
       insert into function_invocations
@@ -53,7 +60,8 @@ export class InvocationStore {
       on conflict (id) do update set
         status = excluded.status, duration_ms = excluded.duration_ms, error = excluded.error,
         error_code = excluded.error_code, cpu_ms = excluded.cpu_ms, fuel = excluded.fuel,
-        memory_bytes = excluded.memory_bytes`);
+        memory_bytes = excluded.memory_bytes, database_ms = excluded.database_ms,
+        kill_reason = excluded.kill_reason`);
   }
 
   /** Newest first. */
@@ -73,7 +81,12 @@ export class InvocationStore {
   async abortOrphans(): Promise<void> {
     await this.#db
       .update(functionInvocations)
-      .set({ status: "aborted", error: "The server stopped during the execution", errorCode: "overloaded" })
+      .set({
+        status: "aborted",
+        error: "The server stopped during the execution",
+        errorCode: "overloaded",
+        killReason: "server_stopped",
+      })
       .where(eq(functionInvocations.status, "running"));
   }
 

@@ -1,32 +1,45 @@
 import { sql } from "drizzle-orm";
 import type { Config } from "../config.ts";
+import { AuditStore } from "./audit.ts";
 import { connectEmbedded, connectPostgres } from "./connect.ts";
 import { FunctionStore } from "./functions.ts";
 import { InvocationStore } from "./invocations.ts";
+import { KeyStore } from "./keys.ts";
+import { SecretStore } from "./secrets.ts";
+import { openVault } from "./vault.ts";
 
 /** The platform's own state. */
 export interface Store {
   functions: FunctionStore;
   invocations: InvocationStore;
+  secrets: SecretStore;
+  keys: KeyStore;
+  audit: AuditStore;
   /** Rejects when the database cannot be asked. */
   ping(): Promise<void>;
   close(): Promise<void>;
 }
 
+type StoreConfig = Pick<Config, "store" | "dataDir"> & { masterKey?: string | undefined };
+
 /**
  * The platform's database: the Postgres at `DATABASE_URL`, else an embedded one in the data folder. Migrated,
- * and executions that a dead process left under way marked as aborted.
+ * and executions that a dead process left under way marked as aborted. Throws `StoreError`, `VaultError`.
  */
-export async function openStore(config: Pick<Config, "store" | "dataDir">): Promise<Store> {
+export async function openStore(config: StoreConfig): Promise<Store> {
   const { url } = config.store;
+  const vault = openVault(config);
   const { db, close } =
     url === undefined ? await connectEmbedded(config.dataDir) : await connectPostgres(url);
   try {
     const invocations = new InvocationStore(db);
     await invocations.abortOrphans();
     return {
-      functions: new FunctionStore(db),
+      functions: new FunctionStore(db, vault),
       invocations,
+      secrets: new SecretStore(db, vault),
+      keys: new KeyStore(db),
+      audit: new AuditStore(db),
       ping: async () => {
         await db.execute(sql`select 1`);
       },

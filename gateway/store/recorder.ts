@@ -14,12 +14,12 @@ export interface RecorderOptions {
 
 export type InvocationStart = Pick<
   InvocationRow,
-  "id" | "functionId" | "functionName" | "version" | "requestId" | "timestamp"
+  "id" | "functionId" | "functionName" | "version" | "requestId" | "timestamp" | "traceId"
 >;
 
 export type InvocationEnd = Pick<
   InvocationRow,
-  "durationMs" | "error" | "errorCode" | "cpuMs" | "fuel" | "memoryBytes"
+  "durationMs" | "error" | "errorCode" | "cpuMs" | "fuel" | "memoryBytes" | "databaseMs" | "killReason"
 > & { status: Exclude<InvocationStatus, "running"> };
 
 /** Error texts are for reading, not for storage of what a function chose to throw. */
@@ -71,6 +71,8 @@ export class Recorder {
       cpuMs: null,
       fuel: null,
       memoryBytes: null,
+      databaseMs: null,
+      killReason: null,
     };
     this.#open.add(row.id);
     this.#started.set(row.id, row);

@@ -10,6 +10,7 @@ import {
   type Program,
   Runtime,
   type RuntimeOptions,
+  type ScriptProgram,
 } from "../../runtime/index.ts";
 
 export const engine = await loadEngine();
@@ -45,7 +46,7 @@ export async function artifactOf(source: string): Promise<Uint8Array<ArrayBuffer
 
 export interface Bench {
   runtime: Runtime;
-  program(source: string): Promise<Program>;
+  program(source: string): Promise<ScriptProgram>;
   run(program: Program, options?: RunOptions): Promise<InvocationResult>;
 }
 
@@ -61,7 +62,7 @@ export function sandboxes(options?: RuntimeOptions): Bench {
   const runtime = new Runtime(engine, options);
   return {
     runtime,
-    program: async (source) => runtime.load(await artifactOf(source)),
+    program: async (source) => (await runtime.load(await artifactOf(source))) as ScriptProgram,
     run: async (program, { request, env = {}, services, signal, ...own } = {}) => {
       const result = await runtime.run(
         program,

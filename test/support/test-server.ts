@@ -113,7 +113,9 @@ class FakeRuntime implements Runtime {
 }
 
 const fakeCompiler: Compiler = {
-  async build({ sources, requireAnnotation }) {
+  async build(input) {
+    if ("module" in input) throw new CompileError("modules are not built here");
+    const { sources, requireAnnotation } = input;
     const source = sources.files[sources.entry] as string;
     const behaviour = /@function (\w+)/.exec(source)?.[1];
     const timeoutMs = /timeoutMs: (\d+)/.exec(source)?.[1];

@@ -4,7 +4,7 @@ import { BuildSandbox } from "../../compiler/engine/build-sandbox.ts";
 import { setEvaluator } from "../../compiler/engine/evaluator.ts";
 import { loadEngine } from "../../compiler/engine/load-engine.ts";
 import { differenceTo } from "../../runtime/image.ts";
-import { HostError, type Program, Runtime } from "../../runtime/index.ts";
+import { HostError, Runtime, type ScriptProgram } from "../../runtime/index.ts";
 import { Instance } from "../../runtime/instance.ts";
 import type { FetchRequest, HeaderList } from "../../runtime/protocol.ts";
 
@@ -133,7 +133,7 @@ async function fileAt(root: string, url: string): Promise<Uint8Array> {
 }
 
 /** A program from a script, which no builder would take: the harness is no module. */
-async function build(code: string): Promise<Program> {
+async function build(code: string): Promise<ScriptProgram> {
   const start = (): BuildSandbox => {
     const instance = new Instance(engine);
     instance.restore(engine.plain);
@@ -144,7 +144,8 @@ async function build(code: string): Promise<Program> {
   const sandbox = start();
   await sandbox.run(compilation.compile(code, "wpt.js", { module: false, strip: false }));
   return {
-    manifest: {} as Program["manifest"],
+    kind: "script",
+    manifest: {} as ScriptProgram["manifest"],
     image: differenceTo(engine.base, sandbox.capture()),
     sourceMap: "",
   };

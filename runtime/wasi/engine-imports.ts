@@ -1,4 +1,4 @@
-import type { Guest } from "./instance.ts";
+import type { Guest } from "../instance.ts";
 
 /** Error numbers of WASI preview 1. */
 const Errno = { success: 0, badf: 8, nosys: 52 } as const;

@@ -1,0 +1,80 @@
+import type { StopReason } from "./budget.ts";
+import type { Scheduler } from "./scheduler.ts";
+
+/** How long a guest runs before others on its thread get their turn, ms. */
+const quantumMs = 0.5;
+
+/** Deadline, CPU time and turns of a guest whose fuel and memory a `MeterHost` bounds. */
+export class Turns {
+  /** Set once: the first reason to stop stays. */
+  stopReason: StopReason | null = null;
+  /** Time inside the guest, ms. */
+  cpuMs = 0;
+  /** Whether the guest may be suspended where it is: it was entered by a promise, and no frame of the host's lies on its stack. */
+  mayYield = false;
+  readonly #deadline: number;
+  readonly #scheduler: Scheduler;
+  #since = 0;
+  #turnBegan = 0;
+
+  /** `began`: the time that the deadline counts from. */
+  constructor(timeoutMs: number, scheduler: Scheduler, began: number) {
+    this.#deadline = began + timeoutMs;
+    this.#scheduler = scheduler;
+  }
+
+  stop(reason: StopReason): void {
+    this.stopReason ??= reason;
+  }
+
+  /** Before the guest runs, or work is done for it. */
+  enter(): void {
+    this.#since = performance.now();
+    this.#turnBegan = this.#since;
+  }
+
+  /** After it has returned, trapped or been suspended. */
+  leave(): void {
+    this.#account(performance.now());
+  }
+
+  /** The guest's slice of fuel has ended. */
+  sliceEnded(): "go" | "trap" | "yield" {
+    const now = performance.now();
+    this.#account(now);
+    if (this.#mustStop(now)) return "trap";
+    return this.mayYield && now - this.#turnBegan >= quantumMs ? "yield" : "go";
+  }
+
+  /** Lets others run. */
+  async yielded(): Promise<"go" | "trap"> {
+    this.leave();
+    this.#scheduler.give();
+    await this.#scheduler.park(this.cpuMs, () => this.stopReason !== null);
+    await this.#scheduler.take();
+    this.enter();
+    return this.#mustStop(this.#since) ? "trap" : "go";
+  }
+
+  /** Gives the thread away until something has happened. */
+  async pause<T>(something: Promise<T>): Promise<T> {
+    this.leave();
+    this.#scheduler.give();
+    try {
+      return await something;
+    } finally {
+      await this.#scheduler.take();
+      this.enter();
+    }
+  }
+
+  #mustStop(now: number): boolean {
+    if (now >= this.#deadline) this.stop("timedOut");
+    return this.stopReason !== null;
+  }
+
+  #account(now: number): void {
+    this.cpuMs += now - this.#since;
+    this.#since = now;
+  }
+}
