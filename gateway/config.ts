@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { parseEnv } from "node:util";
 import type { FunctionConfig } from "../compiler/types.ts";
+import type { Reuse } from "../runtime/pool.ts";
 import { ConfigError, type ConfigProblem } from "./config-error.ts";
 import { SETTING_NAMES, SETTINGS, type SettingName } from "./settings.ts";
 
@@ -13,7 +14,11 @@ export interface Config {
     requestTimeoutMs: number;
     memoryMb: number;
     concurrency: number;
+    /** Time inside the sandbox, ms; null for no bound but the time-out. */
+    cpuMs: number | null;
     fuel: number | null;
+    /** For functions whose isolation is `instance`. */
+    reuse: Reuse;
     queueTimeoutMs: number;
     queueLimit: number;
     bodyLimitBytes: number;
@@ -94,7 +99,12 @@ function assemble(v: Values, cwd: string): Config {
       requestTimeoutMs: v.FUNCTION_REQUEST_TIMEOUT_MS,
       memoryMb: v.FUNCTION_MAX_MEMORY_MB,
       concurrency: v.FUNCTION_MAX_CONCURRENT,
+      cpuMs: v.FUNCTION_CPU_MS ?? null,
       fuel: v.FUNCTION_FUEL ?? null,
+      reuse: {
+        maxRequests: v.FUNCTION_INSTANCE_REQUESTS,
+        maxAgeMs: v.FUNCTION_INSTANCE_SECONDS * 1000,
+      },
       queueTimeoutMs: v.FUNCTION_QUEUE_TIMEOUT_MS,
       queueLimit: v.FUNCTION_QUEUE_LIMIT,
       bodyLimitBytes: v.MAX_BODY_MB * 1048576,
@@ -158,6 +168,7 @@ export interface FunctionLimits {
   timeoutMs: number;
   memoryMb: number;
   concurrency: number;
+  cpuMs: number | null;
   fuel: number | null;
   responseLimitBytes: number;
 }
@@ -170,6 +181,7 @@ export function lowerLimits(limits: Config["limits"], wish: FunctionConfig): Fun
     timeoutMs: lower(limits.timeoutMs, wish.timeoutMs),
     memoryMb: lower(limits.memoryMb, wish.memoryMb),
     concurrency: lower(limits.concurrency, wish.concurrency),
+    cpuMs: limits.cpuMs === null ? (wish.cpuMs ?? null) : lower(limits.cpuMs, wish.cpuMs),
     fuel: limits.fuel === null ? (wish.fuel ?? null) : lower(limits.fuel, wish.fuel),
     responseLimitBytes: limits.responseLimitBytes,
   };

@@ -24,7 +24,12 @@ const FIELDS: Record<Exclude<keyof FunctionConfig, ModuleSetting>, Field> = {
   timeoutMs: positiveInteger(3_600_000),
   memoryMb: positiveInteger(4096),
   concurrency: positiveInteger(100_000),
+  cpuMs: positiveInteger(3_600_000),
   fuel: positiveInteger(Number.MAX_SAFE_INTEGER),
+  isolation: {
+    accepts: (value) => value === "request" || value === "instance",
+    expected: '"request" or "instance"',
+  },
   egress: {
     accepts: (value) =>
       Array.isArray(value) &&
