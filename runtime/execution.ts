@@ -207,7 +207,7 @@ export class Execution extends Sandbox implements Waiting {
   #watch(): void {
     if (this.#timer !== null || this.#ended) return;
     // one more: the event loop's clock has a grain of 1 ms and may be early
-    const leftMs = this.budget.deadline - performance.now() + 1;
+    const leftMs = Math.ceil(this.budget.deadline - performance.now()) + 1;
     this.#timer = setTimeout(() => this.#stop({ kind: "timedOut" }), Math.max(1, leftMs));
     this.#options.signal?.addEventListener("abort", this.#onAbort);
     if (this.#options.signal?.aborted) queueMicrotask(this.#onAbort);
