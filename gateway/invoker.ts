@@ -126,7 +126,7 @@ export class Invoker {
       logs: raw.logs.map((line) => ({ ...line, message: live.mask(line.message) })),
     });
     const note = (final: InvocationResult) =>
-      this.#note(live, { requestId, trace, databaseMs: databaseMs() }, final, end);
+      this.#note(live, request, { requestId, trace, databaseMs: databaseMs() }, final, end);
     const { background } = result;
     if (!background) {
       result = shown(result);
@@ -143,6 +143,7 @@ export class Invoker {
 
   #note(
     live: LiveFunction,
+    request: InvocationRequest,
     { requestId, trace, databaseMs }: { requestId: string; trace: Trace | null; databaseMs: number },
     result: InvocationResult,
     end: (row: InvocationEnd) => void,
@@ -169,6 +170,8 @@ export class Invoker {
       logs.append(live.name, { ...line, time, requestId, version: live.version });
     const fields = {
       requestId,
+      method: request.method,
+      path: pathOf(request.url),
       function: live.name,
       version: live.version,
       outcome: outcome.kind,
@@ -202,6 +205,13 @@ function statusOf(outcome: Outcome): InvocationEnd["status"] {
     default:
       return "failed";
   }
+}
+
+/** The path of a URL without its query, which may hold what is not for the log. */
+function pathOf(url: string): string {
+  const start = url.indexOf("/", url.indexOf("://") + 3);
+  const end = url.indexOf("?", start);
+  return url.slice(start, end < 0 ? undefined : end);
 }
 
 /**

@@ -53,6 +53,7 @@ export class Budget {
   #sliceBegan = 0;
   #turnBegan = 0;
   #mayYield = false;
+  #yieldRequested = false;
 
   constructor(limits: BudgetLimits, meters: Meters, now: number) {
     this.limits = limits;
@@ -84,10 +85,23 @@ export class Budget {
     const { fuel: counter } = this.#meters;
     const left = Number(counter.value);
     if (this.limits.fuel === null || this.fuelUsed + this.#slice - left <= this.limits.fuel) return;
+    this.endSlice();
+  }
+
+  /** Ends the slice at the guest's next check: the thread has been used for something else. */
+  endSlice(): void {
+    const { fuel: counter } = this.#meters;
+    const left = Number(counter.value);
     if (left < 0) return;
-    // ends the slice here: what was left of it has not been used
+    // what was left of it has not been used
     this.#slice -= left + 1;
     counter.value = -1n;
+  }
+
+  /** The guest gives the thread away at its next check, however much of its turn is left. */
+  requestYield(): void {
+    this.#yieldRequested = true;
+    this.endSlice();
   }
 
   stop(reason: StopReason): void {
@@ -99,7 +113,10 @@ export class Budget {
     const now = performance.now();
     this.#account(now);
     if (this.#mustStop(now)) return SliceAnswer.trap;
-    if (this.#mayYield && now - this.#turnBegan >= quantumMs) return SliceAnswer.yield;
+    if (this.#mayYield && (this.#yieldRequested || now - this.#turnBegan >= quantumMs)) {
+      this.#yieldRequested = false;
+      return SliceAnswer.yield;
+    }
     this.#beginSlice(now);
     return SliceAnswer.go;
   }

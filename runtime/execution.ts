@@ -9,6 +9,7 @@ import {
   readNumber,
   readResponseHead,
 } from "./guest-message.ts";
+import { Calls } from "./host/calls.ts";
 import { Decoders } from "./host/decoders.ts";
 import { type Difference, overlaid, pageSize } from "./image.ts";
 import type { Instance } from "./instance.ts";
@@ -23,7 +24,7 @@ import { type Completion, Operations } from "./operations.ts";
 import { Sink } from "./pipes.ts";
 import type { InstancePool, Lease, Reuse, Waiting } from "./pool.ts";
 import type { ScriptProgram } from "./program.ts";
-import { Event, encodeHead, type GuestError, Op, RequestFlag } from "./protocol.ts";
+import { CallState, Event, encodeHead, type GuestError, Op, RequestFlag } from "./protocol.ts";
 import { type Failure, Sandbox } from "./sandbox.ts";
 import type { Scheduler } from "./scheduler.ts";
 import type { HostServices } from "./services.ts";
@@ -91,6 +92,7 @@ export class Execution extends Sandbox implements Waiting {
   #image: Difference;
   #operations: Operations | null = null;
   #decoders: Decoders | null = null;
+  #calls: Calls | null = null;
   #events: { event: Event; id: number; text: string; bytes: Uint8Array }[] = [];
   #outcome: Outcome | null = null;
   /** Why a body broke off whose beginning has been sent. */
@@ -351,6 +353,7 @@ export class Execution extends Sandbox implements Waiting {
     this.budget.stop(
       failure.kind === "trapped" || failure.kind === "stackOverflow" ? "finished" : failure.kind,
     );
+    this.stopWaiting();
     // A guest whose stack is parked is resumed by the scheduler, and traps; then the pump ends the execution.
     if (!this.#pumping) this.#end();
     else if (this.#timer !== null) this.#publish();
@@ -449,6 +452,17 @@ export class Execution extends Sandbox implements Waiting {
       case Op.decode:
         this.#decoders ??= new Decoders();
         return this.#decoders.decode(readDecodeRequest(text), bytes);
+      case Op.call: {
+        this.#calls ??= new Calls((done) => this.suspendUntil(done));
+        const state = this.#calls.call(text, bytes);
+        if (state !== CallState.pending) this.budget.endSlice();
+        return state;
+      }
+      case Op.result:
+        return this.#calls?.result() ?? 0;
+      case Op.take:
+        this.#calls?.take(bytes);
+        return 0;
       case Op.close: {
         const id = readNumber(text);
         if (id === ownBody) this.#streaming = false;

@@ -64,6 +64,17 @@ export const Op = {
   load: 18,
   /** Gives back a reserved database connection. text: the number of its lease. Returns 0. */
   release: 19,
+  /**
+   * A call whose result the guest waits for. text: {@link HostCall}, bytes: its payload. Returns the length of the result, which
+   * {@link Op.take} brings; {@link CallState.failed} − the length of a {@link GuestError}; or {@link CallState.pending}: then the guest is
+   * suspended until there is a result, and asks for its length by {@link Op.result}. Some calls can be made while an image is built, others return
+   * {@link Refused.building}.
+   */
+  call: 20,
+  /** What {@link Op.call} would have returned, had it been there. */
+  result: 21,
+  /** `bytes` receives the result of a call. Returns 0. */
+  take: 22,
 } as const;
 export type Op = (typeof Op)[keyof typeof Op];
 
@@ -120,6 +131,12 @@ export const Refused = {
   tooLarge: -3,
 } as const;
 
+/** What {@link Op.call} returns besides a length and {@link Refused}. */
+export const CallState = { pending: -16, failed: -32 } as const;
+
+/** Name of a service of the host and what it is to do: the service knows the shape. */
+export type HostCall = [service: string, ...args: unknown[]];
+
 /** Host → guest. */
 export const Event = {
   /**
@@ -133,8 +150,10 @@ export const Event = {
   reject: 3,
   /** The client went away: fire the request's AbortSignal. */
   abort: 4,
+  /** Top-level code and its microtasks have run: the function's entry must be there by now. */
+  built: 5,
   /** Before any request, once for each set of them. text: variables and secrets of the function, an object of strings. */
-  variables: 5,
+  variables: 6,
 } as const;
 export type Event = (typeof Event)[keyof typeof Event];
 
@@ -243,6 +262,8 @@ export interface QueryRequest {
    * A number that was released is not used again. Without one, each query may have another connection.
    */
   lease?: number;
+  /** Types (oids), elements of arrays included, of which values stay the text that the database sent; "all": every one. */
+  textTypes?: number[] | "all";
 }
 
 /** Parameters as JSON can carry them; bytes and dates are tagged. */

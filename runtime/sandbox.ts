@@ -20,6 +20,8 @@ export abstract class Sandbox implements Guest, Parked {
    * else there is, memory and globals, the next restore sets.
    */
   broken = false;
+  #waitingFor: Promise<void> | null = null;
+  #stopWaiting: () => void = () => {};
 
   /** `began`: the time that the deadline counts from. */
   constructor(
@@ -67,9 +69,26 @@ export abstract class Sandbox implements Guest, Parked {
     return this.budget.sliceEnded();
   }
 
+  /** Parks the guest's stack at its next check until `done` is settled, or it is to stop. */
+  protected suspendUntil(done: Promise<void>): void {
+    const stopped = new Promise<void>((resolve) => {
+      this.#stopWaiting = resolve;
+    });
+    this.#waitingFor = Promise.race([done, stopped]);
+    this.budget.requestYield();
+  }
+
+  /** Lets a suspended guest find out that it is to stop. */
+  protected stopWaiting(): void {
+    this.#stopWaiting();
+  }
+
   async yielded(): Promise<number> {
     this.#scheduler.give();
-    await this.#scheduler.park(this.#functionName, this);
+    const waitingFor = this.#waitingFor;
+    this.#waitingFor = null;
+    if (waitingFor) await waitingFor;
+    else await this.#scheduler.park(this.#functionName, this);
     await this.#scheduler.take(this.#functionName);
     return this.budget.resumed();
   }

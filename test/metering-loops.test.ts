@@ -91,6 +91,33 @@ describe("loops whose turns can be counted", () => {
     }
   });
 
+  test("turn as often as they would where a check falls on their branch back", () => {
+    for (let length = 3_700; length < 4_400; length += 60) {
+      const module = moduleOf([
+        {
+          params: [i32, i32],
+          results: [i32],
+          locals: [i32],
+          code: (code) => {
+            // behind a call that may be part of a cycle checks are close together
+            code.get(2).if().get(0).get(1).call(0).op(Opcode.drop).end();
+            code.loop().get(2).i32(1).op(Opcode.i32Add).set(2);
+            for (let i = 0; i < length; i++) code.i32(1).op(Opcode.drop);
+            code.get(0).i32(1).op(Opcode.i32Add).tee(0).get(1).op(Opcode.i32LtS).branchIf(0).end();
+            return code.get(2);
+          },
+        },
+      ]);
+      const host = new MeterHost({ fuel: 1_000_000n });
+      const { exports } = host.instantiate(metered(module));
+      assert.equal(
+        host.run(() => (exports.f0 as Run)(0, 5)),
+        5,
+        `${length}`,
+      );
+    }
+  });
+
   test("ask the host in every portion of at most 8,192 units", () => {
     const asked: bigint[] = [];
     const host = new MeterHost({

@@ -1,9 +1,10 @@
 import type { BudgetLimits } from "../../runtime/budget.ts";
 import { readDecodeRequest, readGuestError, readLogLine } from "../../runtime/guest-message.ts";
+import { Calls } from "../../runtime/host/calls.ts";
 import { Decoders } from "../../runtime/host/decoders.ts";
 import { type Image, pageSize } from "../../runtime/image.ts";
 import type { Instance } from "../../runtime/instance.ts";
-import type { LogLine } from "../../runtime/protocol.ts";
+import type { GuestError, LogLine } from "../../runtime/protocol.ts";
 import { Event, encodeHead, Op, Refused } from "../../runtime/protocol.ts";
 import { type Failure, Sandbox } from "../../runtime/sandbox.ts";
 import { Scheduler } from "../../runtime/scheduler.ts";
@@ -72,6 +73,8 @@ export class BuildSandbox extends Sandbox {
   readonly #exports: Record<string, (...args: (number | Uint8Array)[]) => number>;
   readonly logs: LogLine[] = [];
   readonly #decoders = new Decoders();
+  readonly #calls = new Calls(null);
+  #failure: GuestError | null = null;
   #warmUp: { answered: boolean; refused: Set<string>; failure: string | null } | null = null;
 
   declare readonly instance: Instance;
@@ -162,6 +165,24 @@ export class BuildSandbox extends Sandbox {
     return error;
   }
 
+  /**
+   * Lets the function be complete: its entry is looked for, and what top-level code must not leave behind.
+   *
+   * @throws CompileError when there is no entry.
+   */
+  async complete(): Promise<void> {
+    this.#failure = null;
+    this.instance.provide();
+    const status = await this.enter(() => this.instance.dispatch(Event.built, 0, 0, 0));
+    this.budget.enter(false);
+    if (typeof status !== "number") throw new CompileError(explain(status));
+    const failure = this.#failure as GuestError | null;
+    if (failure === null) return;
+    const error = new CompileError(`${threw}${failure.name}: ${failure.message}`);
+    error.stack = `${error.message}\n${failure.stack ?? ""}`;
+    throw error;
+  }
+
   /** The image of what has been evaluated so far, without its garbage. */
   capture(): Image {
     this.#exports.qjs_run_gc!();
@@ -200,9 +221,18 @@ export class BuildSandbox extends Sandbox {
   op(op: number, text: Uint8Array, bytes: Uint8Array): number {
     // the same everywhere and at any time
     if (op === Op.decode) return this.#decoders.decode(readDecodeRequest(text), bytes);
+    if (op === Op.call) return this.#calls.call(text, bytes);
+    if (op === Op.take) {
+      this.#calls.take(bytes);
+      return 0;
+    }
     if (op === Op.log && this.logs.length < maxLogLines) this.logs.push(readLogLine(text));
     if (op === Op.log || op === Op.now) return 0;
-    if (this.#warmUp === null) return Refused.building;
+    if (this.#warmUp === null) {
+      if (op !== Op.fail) return Refused.building;
+      this.#failure = readGuestError(text);
+      return 0;
+    }
     if (op === Op.respond) this.#warmUp.answered = true;
     else if (op === Op.fail) {
       const { name, message } = readGuestError(text);

@@ -4,7 +4,6 @@ import { portionFuel } from "./counted-loops.ts";
 import { type Flow, LoopKind } from "./flow.ts";
 import { follow } from "./follow.ts";
 import { Opcode } from "./instructions.ts";
-import { importCount, type Module } from "./module.ts";
 
 /** Where a function asks its host, besides its loops. */
 export interface Checks {
@@ -60,17 +59,14 @@ export class CheckPlan {
   /** All functions, without imports; callees before callers except where a cycle is cut. */
   readonly order: number[];
 
-  /**
-   * @param callees For each function, without imports, the others that it calls directly.
-   * @param read Reads one of them.
-   */
-  constructor(module: Module, callees: readonly ReadonlySet<number>[], read: (index: number) => Flow) {
-    this.#imported = importCount(module, "function");
+  /** @param callees For each function, without imports, the others that it calls directly. */
+  constructor(flow: Flow, imported: number, callees: readonly ReadonlySet<number>[]) {
+    this.#imported = imported;
     this.#callees = callees;
     const costs = new Map<number, number>();
     for (const component of cyclicComponents(callees)) {
       const members = new Set(component);
-      for (const index of component) costs.set(index, this.#expectedChecks(read(index), members));
+      for (const index of component) costs.set(index, this.#expectedChecks(flow.select(index), members));
     }
     this.#cut = cutCycles(callees, (index) => Math.min(1, costs.get(index)!) + 0.1);
     this.order = this.#calleesFirst();
@@ -91,7 +87,7 @@ export class CheckPlan {
     };
     if (!checks.entry) this.#cover(flow, cut, checks);
     // the host charges for its calls, so each comes after a look at what is left
-    for (let at = 0; at < flow.count; at++) if (this.#callsHost(flow, at)) checks.before.add(at);
+    for (let at = flow.first; at < flow.last; at++) if (this.#callsHost(flow, at)) checks.before.add(at);
     this.#boundReturn(flow, checks.before, cut);
     const length = this.#bound(flow, checks.before, maxUnchecked);
     const long = length > maxUncheckedCall;
@@ -209,7 +205,7 @@ export class CheckPlan {
         const op = flow.op[at]!;
         const limit = flow.leaves(at) ? atLeaving : maxUnchecked;
         const { cost, checks } = this.#passing(flow, at);
-        let sum = before.has(at) ? 1 : passed;
+        let sum = before.has(at) ? 1 : passed + flow.plain[at]!;
         if (sum > 1 && sum + cost > limit) {
           before.add(at);
           sum = 1;
@@ -234,12 +230,13 @@ export class CheckPlan {
         if (passed === 0 && !again) return 0;
         const passing = this.#passing(flow, at);
         const cost = again ? nominal : passing.cost;
+        const sum = passed === 0 ? 1 : passed + flow.plain[at]!;
         // a check helps only behind a call that is too long for itself
         const tooMuch =
-          passed > maxUncheckedReturn || (cost <= maxUncheckedReturn && passed + cost > maxUncheckedReturn);
-        if (passed > 1 && tooMuch) before.add(at);
+          sum > maxUncheckedReturn || (cost <= maxUncheckedReturn && sum + cost > maxUncheckedReturn);
+        if (sum > 1 && tooMuch) before.add(at);
         const header = flow.op[at] === Opcode.loop && flow.loop[at] === LoopKind.header;
-        return (passing.checks || before.has(at) || header ? 1 : Math.max(1, passed)) + cost;
+        return (passing.checks || before.has(at) || header ? 1 : sum) + cost;
       },
     });
   }

@@ -28,6 +28,10 @@ export interface DeployRequest {
   name: string;
   files: Record<string, string>;
   entry?: string | undefined;
+  /** A WebAssembly file in base64, in place of files; `assets` are what it finds in `/`. */
+  module?: string | undefined;
+  fileName?: string | undefined;
+  assets?: Record<string, string> | undefined;
   config?: FunctionConfig | undefined;
   bundle?: Bundle | undefined;
   allowUnannotated?: boolean | undefined;
@@ -147,6 +151,7 @@ export class Deployer {
   }
 
   #buildInput(request: DeployRequest): BuildInput {
+    if (request.module !== undefined) return moduleInput(request.module, request);
     const sources = { entry: request.entry ?? findEntry(request.files), files: request.files };
     if (!Object.hasOwn(request.files, sources.entry)) {
       throw new PlatformError(
@@ -167,6 +172,18 @@ export class Deployer {
       throw buildError(error);
     }
   }
+}
+
+function moduleInput(
+  module: string,
+  { files, bundle, config, fileName, assets = {} }: DeployRequest,
+): BuildInput {
+  if (Object.keys(files).length > 0 || bundle) {
+    throw new PlatformError("invalid_input", "module: a WebAssembly file has no sources beside it");
+  }
+  const bytes = (base64: string) => new Uint8Array(Buffer.from(base64, "base64"));
+  const decoded = Object.entries(assets).map(([path, base64]) => [path, bytes(base64)] as const);
+  return { module: bytes(module), fileName, files: Object.fromEntries(decoded), config };
 }
 
 function findEntry(files: Record<string, string>): string {

@@ -35,6 +35,8 @@ const configSchema = z
     egress: z.array(z.string().max(253)).max(100),
     database: z.union([z.literal("read"), z.literal("write"), z.literal(false)]),
     warmup: z.string().startsWith("/").max(2048),
+    stdio: z.enum(["http", "json", "raw"]),
+    args: z.array(z.string().max(4_096)).max(100),
   })
   .partial();
 
@@ -49,12 +51,20 @@ const findingSchema = z.strictObject({
   line: count,
   column: count,
   sourceLine: line,
+  package: line.optional(),
 });
 
 export const deploySchema = z.strictObject({
   name: z.string(),
-  files: z.record(z.string(), z.string()),
+  /** Sources, by path. */
+  files: z.record(z.string(), z.string()).default({}),
   entry: z.string().optional(),
+  /** A WebAssembly module or component in base64, in place of sources. */
+  module: z.string().optional(),
+  /** Its name in findings. */
+  fileName: z.string().max(255).optional(),
+  /** What a module finds in `/`, by path, in base64. */
+  assets: z.record(z.string(), z.string()).optional(),
   config: configSchema.optional(),
   bundle: z
     .strictObject({

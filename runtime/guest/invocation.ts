@@ -52,7 +52,7 @@ export function sendStream(head: ResponseHead, body: ReadableStream): void {
   working();
   send(head, noBytes);
   then(pump(body, ownBody), settled, (error) => {
-    if (!aborted) host(Op.fail, stringifyJson(describe(error)));
+    if (!aborted) sendFailure(error);
     settled();
   });
 }
@@ -68,6 +68,11 @@ export function send(head: ResponseHead, body: Uint8Array): void {
 export function fail(reason: unknown): void {
   if (answered) return;
   answered = true;
+  sendFailure(reason);
+}
+
+/** Tells the host of a failure, whatever has been answered. */
+export function sendFailure(reason: unknown): void {
   host(Op.fail, stringifyJson(describe(reason)));
 }
 

@@ -55,6 +55,7 @@ export function bundleSource(source: string): Promise<string> {
 const modules: Record<string, string> = {
   "thimble:db":
     'const m = globalThis[Symbol.for("thimble.modules")]["thimble:db"]; export const sql = m.sql; export default sql;',
+  postgres: 'export default globalThis[Symbol.for("thimble.modules")].postgres;',
 };
 
 const startingOps = new Set<Op>([
@@ -134,6 +135,8 @@ export class Guest {
     vm.executePendingJobs();
     const result = await vm.resolvePromise(evaluated);
     if ("error" in result) throw new Error(result.error.toString());
+    guest.dispatch(Event.built, 0, "", new Uint8Array());
+    if (guest.failure) throw new Error(`${guest.failure.name}: ${guest.failure.message}`);
     guest.building = false;
     return guest;
   }
