@@ -4,6 +4,7 @@ import { builtinModules } from "node:module";
 const PREFIX = "\0thimble:";
 const ENTRY_ID = `${PREFIX}entry`;
 const DATABASE_ID = `${PREFIX}db`;
+const POSTGRES_ID = `${PREFIX}postgres`;
 /** What a package's `browser` field leaves out. */
 export const EMPTY_ID = `${PREFIX}empty`;
 /** The function's files that are no code, for `node:fs` and its like. */
@@ -27,6 +28,8 @@ export const isVirtual = (id: string) => id.startsWith(PREFIX);
 /** The module id of one of our own specifiers. */
 export function ownModuleId(specifier: string): string | undefined {
   if (specifier === ENTRY_SPECIFIER) return ENTRY_ID;
+  // the package's interface over the host's pool: the package itself would need a socket
+  if (specifier === "postgres") return POSTGRES_ID;
   if (specifier === FILES_SPECIFIER) return FILES_ID;
   return specifier === "thimble:db" ? DATABASE_ID : undefined;
 }
@@ -56,6 +59,9 @@ function virtualCode(name: string, entryPath: string): string {
   }
   if (name === "db") {
     return 'const { sql } = globalThis[Symbol.for("thimble.modules")]["thimble:db"];\nexport { sql };\nexport default sql;\n';
+  }
+  if (name === "postgres") {
+    return 'const postgres = globalThis[Symbol.for("thimble.modules")].postgres;\nexport const { PostgresError } = postgres;\nexport default postgres;\n';
   }
   if (name === "empty") return "module.exports = {};\n";
   const specifier = name.slice(name.indexOf("/") + 1);

@@ -62,6 +62,12 @@ function string(kind: Kind, value: unknown): string {
   return value;
 }
 
+function unsigned(kind: Kind, value: unknown, least = 0): number {
+  const number = value as number;
+  if (!Number.isInteger(value) || number < least || number > 0xffff_ffff) throw new GuestMessageError(kind);
+  return number;
+}
+
 const optionalString = (kind: Kind, value: unknown): string | undefined =>
   value === undefined || value === null ? undefined : string(kind, value);
 
@@ -127,13 +133,14 @@ export function readFetchRequest(text: Uint8Array): FetchRequest {
 
 /** The parameters are checked where they are encoded for the database. */
 export function readQueryRequest(text: Uint8Array): QueryRequest {
-  const { text: statement, params, lease } = object("query", parse("query", text));
+  const { text: statement, params, lease, textTypes } = object("query", parse("query", text));
   if (!Array.isArray(params)) throw new GuestMessageError("query");
   const request: QueryRequest = { text: string("query", statement), params: params as QueryParam[] };
-  if (lease === undefined) return request;
-  if (!Number.isInteger(lease) || (lease as number) < 1 || (lease as number) > 0xffff_ffff)
-    throw new GuestMessageError("query");
-  return { ...request, lease: lease as number };
+  if (lease !== undefined) request.lease = unsigned("query", lease, 1);
+  if (textTypes === "all") request.textTypes = "all";
+  else if (Array.isArray(textTypes)) request.textTypes = textTypes.map((type) => unsigned("query", type));
+  else if (textTypes !== undefined) throw new GuestMessageError("query");
+  return request;
 }
 
 /** A decimal number: an operation's, or a delay. */

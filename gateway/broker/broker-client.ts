@@ -209,9 +209,10 @@ class RemoteSession implements DatabaseSession {
 
   #ask(link: Link, request: QueryRequest, signal: AbortSignal): Promise<QueryResponse> {
     let onAbort = () => {};
+    const { textTypes, ...rest } = request;
     const answer = new Promise<QueryResponse>((resolve, reject) => {
       link
-        .ask(Ask.query, { session: this.#id, ...request }, (id) => {
+        .ask(Ask.query, { session: this.#id, ...rest }, (id) => {
           onAbort = () => {
             link.forget(id);
             reject(aborted());
@@ -220,7 +221,7 @@ class RemoteSession implements DatabaseSession {
         })
         .then(({ kind, head, bytes }) => {
           if (kind !== Answer.result) throw new FrameError("kind");
-          resolve(decodeResult({ ...result.parse(head), rows: bytes }));
+          resolve(decodeResult({ ...result.parse(head), rows: bytes }, textTypes));
         })
         .catch((error) => reject(error instanceof HostError ? error : unavailable(error)));
     });

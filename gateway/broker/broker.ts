@@ -89,7 +89,7 @@ export function openBroker(config: BrokerConfig): Broker {
           signal.addEventListener("abort", onAbort, { once: true });
           if (signal.aborted) onAbort();
           try {
-            return decodeResult(await session.query(request, controller));
+            return decodeResult(await session.query(request, controller), request.textTypes);
           } finally {
             signal.removeEventListener("abort", onAbort);
           }

@@ -1,5 +1,5 @@
-import type { QueryResponse } from "../../runtime/protocol.ts";
-import { decodeValue } from "./decode-value.ts";
+import type { QueryRequest, QueryResponse } from "../../runtime/protocol.ts";
+import { decoderOf } from "./decode-value.ts";
 import { Type } from "./wire-answers.ts";
 
 /** A result as the server sent it; what it says is read where it is needed, not in the broker. */
@@ -13,7 +13,11 @@ export interface RawResult {
 }
 
 /** Throws a RangeError for rows that are none. */
-export function decodeResult({ columns, command, count, rows }: Omit<RawResult, "rowCount">): QueryResponse {
+export function decodeResult(
+  { columns, command, count, rows }: Omit<RawResult, "rowCount">,
+  textTypes: QueryRequest["textTypes"] = [],
+): QueryResponse {
+  const decoders = columns.map(({ type }) => decoderOf(type, textTypes));
   const decoded: unknown[][] = [];
   for (let at = 0; at < rows.length; ) {
     const end = at + 1 + rows.readUInt32BE(at + 1);
@@ -21,13 +25,14 @@ export function decodeResult({ columns, command, count, rows }: Omit<RawResult, 
       throw new RangeError("malformed row");
     at += 7;
     const row: unknown[] = [];
-    for (const { type } of columns) {
+    for (const decode of decoders) {
       const length = rows.readInt32BE(at);
       at += 4;
       if (length < 0) row.push(null);
       else {
         if (at + length > end) throw new RangeError("malformed row");
-        row.push(decodeValue(rows.toString("utf8", at, at + length), type));
+        const text = rows.toString("utf8", at, at + length);
+        row.push(decode ? decode(text) : text);
         at += length;
       }
     }
