@@ -42,6 +42,9 @@ const supported = new Set([
   "zlib",
 ]);
 
+/** Modules with little in them that works. */
+export const isMostlyMissing = (specifier: string): boolean => specifier.replace(/^node:/, "") === "net";
+
 /** The file that stands for a module of Node, named with or without `node:`; undefined for what a sandbox does not have. */
 export function nodeModuleFile(specifier: string): string | undefined {
   const name = specifier.replace(/^node:/, "");

@@ -21,7 +21,7 @@ import {
   requiredModuleId,
   virtualModule,
 } from "./bundle-modules.ts";
-import { asPlatformImport, nodeModuleFile } from "./bundle-node.ts";
+import { asPlatformImport, isMostlyMissing, nodeModuleFile } from "./bundle-node.ts";
 import { isInPackage, isInside, moduleId, realFile, shownPath } from "./bundle-paths.ts";
 import type { BundleReport } from "./bundle-report.ts";
 import type { ImportMap } from "./import-map.ts";
@@ -51,8 +51,7 @@ const asyncHooks = nodeModuleFile("async_hooks");
 export function functionPlugin(options: FunctionPluginOptions): Plugin {
   const { root, entry, settings, importMap, report, confined } = options;
   const entryPath = join(root, entry);
-  /** Modules that are the platform's, with the packages that those are made of. */
-  const platform = new Set<string>();
+  const { platform } = report;
   const isOwn = (id: string) => !platform.has(id) && !isInPackage(shownPath(root, id));
 
   return {
@@ -69,6 +68,7 @@ export function functionPlugin(options: FunctionPluginOptions): Plugin {
       const node = required || isHostModule(name) || isBareBuiltin(name) ? nodeModuleFile(name) : undefined;
       if (node !== undefined) {
         platform.add(node);
+        if (isMostlyMissing(name)) warnOfMissing(name, importer);
         return kind === "require-call" && !required ? requiredModuleId(name) : node;
       }
       if (isHostModule(specifier)) return host(specifier, importer);
@@ -150,7 +150,11 @@ export function functionPlugin(options: FunctionPluginOptions): Plugin {
   }
 
   function host(specifier: string, importer: string | undefined): string {
-    const id = hostModuleId(specifier);
+    warnOfMissing(specifier, importer);
+    return hostModuleId(specifier);
+  }
+
+  function warnOfMissing(specifier: string, importer: string | undefined): void {
     if (importer !== undefined && !isVirtual(importer) && !platform.has(importer)) {
       report.addImportWarning(importer, specifier, {
         rule: "unsupported-module",
@@ -158,7 +162,6 @@ export function functionPlugin(options: FunctionPluginOptions): Plugin {
         hint: "Leave it if the function never gets there; otherwise use web standards or another package.",
       });
     }
-    return id;
   }
 
   function missing(specifier: string, importer: string | undefined, kind: string): string {
