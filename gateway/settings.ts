@@ -123,6 +123,20 @@ export const SETTINGS = {
     "how long a request waits for a slot, ms",
   ),
   FUNCTION_QUEUE_LIMIT: setting(wholeNumber(0, 100_000), 100, "requests waiting for a slot per function"),
+  FUNCTION_CPU_MS: optional(
+    wholeNumber(1, 3_600_000, "ms"),
+    "time that one execution may compute, ms (default: as long as it lasts)",
+  ),
+  FUNCTION_INSTANCE_REQUESTS: setting(
+    wholeNumber(2, 1_000_000),
+    1000,
+    'requests of one sandbox of a function with isolation "instance"',
+  ),
+  FUNCTION_INSTANCE_SECONDS: setting(
+    wholeNumber(1, 86_400, "s"),
+    60,
+    'age of a sandbox of a function with isolation "instance", s',
+  ),
   FUNCTION_FUEL: optional(
     wholeNumber(1, Number.MAX_SAFE_INTEGER),
     "deterministic budget of one execution, fuel units",
@@ -148,6 +162,12 @@ export const SETTINGS = {
   ),
   MAX_BODY_MB: setting(wholeNumber(1, 1024, "MB"), 10, "largest request body, MB"),
   MAX_RESPONSE_MB: setting(wholeNumber(1, 1024, "MB"), 10, "largest response body, MB"),
+  MAX_CONCURRENT: setting(wholeNumber(1, 100_000), 1000, "executions in flight at once, of all functions"),
+  MAX_QUEUED: setting(
+    wholeNumber(0, 100_000),
+    1000,
+    "requests waiting for a slot in one process, of all functions",
+  ),
   MAX_SANDBOXES: setting(wholeNumber(1, 5_000), 100, "sandboxes alive at once"),
   THIMBLE_WORKERS: optional(
     wholeNumber(0, 256),
