@@ -10,7 +10,12 @@ import { Turns } from "./turns.ts";
 export const callFuel = (bytes: number): bigint => BigInt(1_000 + (bytes >>> 3));
 
 /** Thrown through a guest that is to end; its frames may catch it, but are stopped at their next check. */
-export class GuestEnded {}
+export class GuestEnded extends Error {
+  constructor() {
+    super("the guest has ended");
+    this.name = "GuestEnded";
+  }
+}
 
 /**
  * One request to a guest that is WebAssembly of its user's: time, turns and logs, from the body to the outcome. Subclasses say what runs.
@@ -78,6 +83,20 @@ export abstract class MeteredExecution {
     return this.turns.yielded();
   }
 
+  /** What came out of a guest: a trap, or an exception of its own. Throws again what is neither. */
+  protected failure(cause: unknown): Outcome {
+    // The engine checks the stack and throws a RangeError through all frames.
+    if (cause instanceof RangeError) return { kind: "stackOverflow" };
+    if (cause instanceof WebAssembly.RuntimeError) {
+      const { name, message } = cause;
+      return { kind: "threw", error: { name, message, stack: guestStack(cause) } };
+    }
+    if (cause instanceof WebAssembly.Exception) {
+      return { kind: "threw", error: { name: "Exception", message: "the module threw an exception" } };
+    }
+    throw cause;
+  }
+
   protected limitOutcome(): Outcome {
     const { timeoutMs } = this.options.limits;
     return this.turns.stopReason === "timedOut" ? { kind: "timedOut", timeoutMs } : { kind: "aborted" };
@@ -109,7 +128,7 @@ export abstract class MeteredExecution {
       const outcome = await this.call(request, body);
       return this.ending() ?? outcome;
     } catch (cause) {
-      return this.ending() ?? failure(cause);
+      return this.ending() ?? this.failure(cause);
     }
   }
 
@@ -162,18 +181,4 @@ function failedHost(cause: unknown): Outcome {
     return { kind: "threw", error: { name, message, code } };
   }
   return { kind: "trapped", message: cause instanceof Error ? cause.message : String(cause) };
-}
-
-/** What came out of a guest: a trap, or an exception of its own. */
-function failure(cause: unknown): Outcome {
-  // The engine checks the stack and throws a RangeError through all frames.
-  if (cause instanceof RangeError) return { kind: "stackOverflow" };
-  if (cause instanceof WebAssembly.RuntimeError) {
-    const { name, message } = cause;
-    return { kind: "threw", error: { name, message, stack: guestStack(cause) } };
-  }
-  if (cause instanceof WebAssembly.Exception) {
-    return { kind: "threw", error: { name: "Exception", message: "the module threw an exception" } };
-  }
-  throw cause;
 }

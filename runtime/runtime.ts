@@ -1,6 +1,9 @@
+import { ComponentExecution } from "./component/component-execution.ts";
+import { ComponentPool } from "./component/component-pool.ts";
 import type { Engine } from "./engine.ts";
 import { Execution, type RunOptions } from "./execution.ts";
 import type { InvocationRequest, InvocationResult } from "./invocation.ts";
+import type { MeteredExecution } from "./metered-execution.ts";
 import { InstancePool } from "./pool.ts";
 import { loadProgram, type Program } from "./program.ts";
 import { Scheduler } from "./scheduler.ts";
@@ -23,6 +26,7 @@ export class Runtime {
   readonly engine: Engine;
   readonly #pool: InstancePool;
   readonly #modules: ModulePool;
+  readonly #components: ComponentPool;
   readonly #scheduler = new Scheduler();
   #running = new Set<Promise<void>>();
 
@@ -34,6 +38,7 @@ export class Runtime {
     this.#pool = new InstancePool(engine, { maxInstances, resident, maxIdle });
     this.#pool.warm(warm);
     this.#modules = new ModulePool({ maxInstances, maxIdle });
+    this.#components = new ComponentPool(maxInstances);
   }
 
   /** @throws RuntimeError `artifact_invalid` or `engine_mismatch`. */
@@ -50,12 +55,9 @@ export class Runtime {
     const began = performance.now();
     const turn = this.#scheduler.take();
     if (turn) await turn;
-    let execution: Execution | ModuleExecution;
+    let execution: Execution | MeteredExecution;
     try {
-      execution =
-        program.kind === "script"
-          ? new Execution(this.#pool, program, options, this.#scheduler, began)
-          : new ModuleExecution(this.#modules, program, options, this.#scheduler, began);
+      execution = this.#execution(program, options, began);
     } catch (cause) {
       this.#scheduler.give();
       throw cause;
@@ -68,14 +70,21 @@ export class Runtime {
     return result;
   }
 
+  #execution(program: Program, options: RunOptions, began: number): Execution | MeteredExecution {
+    switch (program.kind) {
+      case "script":
+        return new Execution(this.#pool, program, options, this.#scheduler, began);
+      case "module":
+        return new ModuleExecution(this.#modules, program, options, this.#scheduler, began);
+      case "component":
+        return new ComponentExecution(this.#components, program, options, this.#scheduler, began);
+    }
+  }
+
   stats(): { instances: number; busy: number; idle: number } {
-    const scripts = this.#pool.stats();
-    const modules = this.#modules.stats();
-    return {
-      instances: scripts.instances + modules.instances,
-      busy: scripts.busy + modules.busy,
-      idle: scripts.idle + modules.idle,
-    };
+    const pools = [this.#pool.stats(), this.#modules.stats(), this.#components.stats()];
+    const sum = (of: "instances" | "busy" | "idle") => pools.reduce((total, pool) => total + pool[of], 0);
+    return { instances: sum("instances"), busy: sum("busy"), idle: sum("idle") };
   }
 
   /** Waits for what is running; it ends by its own limits. */

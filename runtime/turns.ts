@@ -3,6 +3,8 @@ import type { Scheduler } from "./scheduler.ts";
 
 /** How long a guest runs before others on its thread get their turn, ms. */
 const quantumMs = 0.5;
+/** How long it may run in one piece where it can't be suspended, ms. */
+const heldMs = 100;
 
 /** Deadline, CPU time and turns of a guest whose fuel and memory a `MeterHost` bounds. */
 export class Turns {
@@ -12,6 +14,8 @@ export class Turns {
   cpuMs = 0;
   /** Whether the guest may be suspended where it is: it was entered by a promise, and no frame of the host's lies on its stack. */
   mayYield = false;
+  /** It ran for too long where it can't be suspended. */
+  held = false;
   readonly #deadline: number;
   readonly #scheduler: Scheduler;
   #since = 0;
@@ -43,7 +47,10 @@ export class Turns {
     const now = performance.now();
     this.#account(now);
     if (this.#mustStop(now)) return "trap";
-    return this.mayYield && now - this.#turnBegan >= quantumMs ? "yield" : "go";
+    const turnMs = now - this.#turnBegan;
+    if (this.mayYield) return turnMs >= quantumMs ? "yield" : "go";
+    this.held = turnMs > heldMs;
+    return this.held ? "trap" : "go";
   }
 
   /** Lets others run. */

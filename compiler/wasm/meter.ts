@@ -31,7 +31,7 @@ import {
   v128,
   writeModule,
 } from "./module.ts";
-import { Changed, GrowAnswer, MeterExport, meterModule, reservedPrefix, SliceAnswer } from "./protocol.ts";
+import { Changed, GrowAnswer, isReserved, MeterExport, meterModule, SliceAnswer } from "./protocol.ts";
 import { rewriteCode } from "./rewrite.ts";
 
 /**
@@ -761,5 +761,5 @@ function refuseReservedNames({ imports, exports }: Module): void {
     throw new WasmError("unsupported", `the name ${name} is reserved for metering`);
   };
   for (const entry of imports) if (entry.module === meterModule) refuse(meterModule);
-  for (const { name } of exports) if (name.startsWith(reservedPrefix)) refuse(name);
+  for (const { name } of exports) if (isReserved(name)) refuse(name);
 }
