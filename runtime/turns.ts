@@ -12,19 +12,30 @@ export class Turns {
   stopReason: StopReason | null = null;
   /** Time inside the guest, ms. */
   cpuMs = 0;
-  /** Whether the guest may be suspended where it is: it was entered by a promise, and no frame of the host's lies on its stack. */
-  mayYield = false;
   /** It ran for too long where it can't be suspended. */
   held = false;
   readonly #deadline: number;
   readonly #scheduler: Scheduler;
+  #mayYield = false;
   #since = 0;
   #turnBegan = 0;
+  /** When the guest came to where it can't be suspended. */
+  #heldSince = 0;
 
   /** `began`: the time that the deadline counts from. */
   constructor(timeoutMs: number, scheduler: Scheduler, began: number) {
     this.#deadline = began + timeoutMs;
     this.#scheduler = scheduler;
+  }
+
+  /** Whether the guest may be suspended where it is: it was entered by a promise, and no frame of the host's lies on its stack. */
+  get mayYield(): boolean {
+    return this.#mayYield;
+  }
+
+  set mayYield(may: boolean) {
+    if (!may) this.#heldSince = performance.now();
+    this.#mayYield = may;
   }
 
   stop(reason: StopReason): void {
@@ -35,6 +46,7 @@ export class Turns {
   enter(): void {
     this.#since = performance.now();
     this.#turnBegan = this.#since;
+    this.#heldSince = this.#since;
   }
 
   /** After it has returned, trapped or been suspended. */
@@ -47,9 +59,8 @@ export class Turns {
     const now = performance.now();
     this.#account(now);
     if (this.#mustStop(now)) return "trap";
-    const turnMs = now - this.#turnBegan;
-    if (this.mayYield) return turnMs >= quantumMs ? "yield" : "go";
-    this.held = turnMs > heldMs;
+    if (this.#mayYield) return now - this.#turnBegan >= quantumMs ? "yield" : "go";
+    this.held = now - this.#heldSince > heldMs;
     return this.held ? "trap" : "go";
   }
 
