@@ -18,6 +18,10 @@ export interface Config {
     fuel: number | null;
     queueTimeoutMs: number;
     queueLimit: number;
+    /** Of all functions, over all processes. */
+    totalConcurrency: number;
+    /** Of all functions, in one process. */
+    totalQueueLimit: number;
     bodyLimitBytes: number;
     responseLimitBytes: number;
     sandboxes: number;
@@ -119,6 +123,8 @@ function assemble(v: Values, cwd: string): Config {
       fuel: v.FUNCTION_FUEL ?? null,
       queueTimeoutMs: v.FUNCTION_QUEUE_TIMEOUT_MS,
       queueLimit: v.FUNCTION_QUEUE_LIMIT,
+      totalConcurrency: v.MAX_CONCURRENT,
+      totalQueueLimit: v.MAX_QUEUED,
       bodyLimitBytes: v.MAX_BODY_MB * 1048576,
       responseLimitBytes: v.MAX_RESPONSE_MB * 1048576,
       sandboxes: v.MAX_SANDBOXES,

@@ -125,6 +125,12 @@ export const SETTINGS = {
   ),
   MAX_BODY_MB: setting(wholeNumber(1, 1024, "MB"), 10, "largest request body, MB"),
   MAX_RESPONSE_MB: setting(wholeNumber(1, 1024, "MB"), 10, "largest response body, MB"),
+  MAX_CONCURRENT: setting(wholeNumber(1, 100_000), 1000, "executions in flight at once, of all functions"),
+  MAX_QUEUED: setting(
+    wholeNumber(0, 100_000),
+    1000,
+    "requests waiting for a slot in one process, of all functions",
+  ),
   MAX_SANDBOXES: setting(wholeNumber(1, 5_000), 100, "sandboxes alive at once"),
   THIMBLE_WORKERS: optional(
     wholeNumber(0, 256),

@@ -144,6 +144,22 @@ describe("worker processes", () => {
     assert.deepEqual([pool.initialized, pool.maxConnections], [true, 1]);
   });
 
+  test("keep a function's concurrency together", async () => {
+    await system.deploy("three", slow, { concurrency: 3 });
+    let most = 0;
+    let going = true;
+    const watching = (async () => {
+      while (going) most = Math.max(most, (await system.stats()).activeExecutions);
+    })();
+    const answers = await Promise.all(
+      Array.from({ length: 12 }, () => request(`${system.edgeUrl}/f/three?ms=100`)),
+    );
+    going = false;
+    await watching;
+    assert.ok(answers.every(({ status }) => status === 200));
+    assert.equal(most, 3);
+  });
+
   test("a killed one is replaced; requests of the other go on, and history and counters stay true", async () => {
     const counted = async () =>
       Number(

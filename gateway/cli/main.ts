@@ -10,6 +10,7 @@ import { db } from "./commands/db.ts";
 import { remove } from "./commands/delete.ts";
 import { deploy } from "./commands/deploy.ts";
 import { dev } from "./commands/dev.ts";
+import { init } from "./commands/init.ts";
 import { invoke } from "./commands/invoke.ts";
 import { keys } from "./commands/keys.ts";
 import { list } from "./commands/list.ts";
@@ -20,6 +21,7 @@ import { secrets } from "./commands/secrets.ts";
 import { serve } from "./commands/serve.ts";
 import { start } from "./commands/start.ts";
 import { stats } from "./commands/stats.ts";
+import { test } from "./commands/test.ts";
 import { traffic } from "./commands/traffic.ts";
 import { versions } from "./commands/versions.ts";
 import { packageVersion } from "./wiring.ts";
@@ -27,7 +29,7 @@ import { packageVersion } from "./wiring.ts";
 /** The program `thimble`. Exit codes: 0 good, 1 the operation failed, 2 wrong usage. */
 
 const commands = [
-  ...[start, serve, dev, deploy, invoke, list, versions, rollback, traffic, remove],
+  ...[start, serve, init, dev, test, deploy, invoke, list, versions, rollback, traffic, remove],
   ...[secrets, access, keys, audit, logs, stats, config, db, build, meter],
 ];
 

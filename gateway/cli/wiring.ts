@@ -27,21 +27,36 @@ export async function wireServer(config: Config, log: Logger): Promise<ServerDep
   return { compiler, ...(await execution), log };
 }
 
-/** The same, all in this process: the function is its author's own, and a build must not wait for another process. */
-export async function wireDevServer(config: Config, log: Logger): Promise<ServerDeps> {
+/**
+ * The same, all in this process: the function is its author's own, and a build must not wait for another process. `warm` makes
+ * the embedded database, which takes longer than a function's first query may.
+ */
+export async function wireDevServer(
+  config: Config,
+  log: Logger,
+): Promise<ServerDeps & { warm(): Promise<void> }> {
   const [engine, { Compiler }] = await Promise.all([loadEngine(), import("../../compiler/compiler.ts")]);
   const own = new Compiler(engine);
   const compiler: Compiler = {
     build: (input) => own.build(input),
     rebuild: async (artifact) => (await own.rebuild(artifact)).artifact,
   };
-  return { compiler, ...(await wireInProcess(config)), log };
+  const { database, fleet } = await wireInProcess(config);
+  const warm = async () => {
+    const session = database.openSession({ functionName: "thimble", access: "read" });
+    const { signal } = new AbortController();
+    await session.query({ text: "select 1", params: [] }, signal).catch((err: unknown) => {
+      log.warn({ err, code: "database_unavailable" }, "the functions' database cannot be used");
+    });
+    session.close();
+  };
+  return { compiler, database, fleet, log, warm };
 }
 
 type Execution = Pick<ServerDeps, "database" | "fleet">;
 
 /** Functions and their database in this process. */
-async function wireInProcess(config: Config): Promise<Execution> {
+async function wireInProcess(config: Config): Promise<Execution & { database: FunctionDatabase }> {
   const { openBroker } = await import("../broker/broker.ts");
   const database = openBroker(brokerSettings(config));
   const edgeParts = async () => createEdgeParts(edgeConfig(config), await loadEngine(), database);

@@ -4,6 +4,7 @@ import { Admission } from "../admission.ts";
 import type { EdgeConfig } from "../config.ts";
 import { PlatformError } from "../errors.ts";
 import type { Fleet, FleetStats } from "../fleet.ts";
+import type { Lender } from "../gate.ts";
 import { Invoker, type InvokerDeps } from "../invoker.ts";
 import { type Handle, type Listener, type ListenOptions, listen } from "../listen.ts";
 import type { LiveFunction } from "../live-function.ts";
@@ -22,6 +23,8 @@ export interface EdgeDeps extends EdgeParts, Pick<InvokerDeps, "logs" | "metrics
   catalog: { list(): StoredFunction[] };
   artifacts: ArtifactSource;
   history: Pick<InvocationStore, "save">;
+  /** Who lends slots, where limits hold over several processes. */
+  lender?: Lender;
 }
 
 /** Runs functions in this process: sandboxes, admission and the edge listener. Owns its parts and closes them. */
@@ -37,9 +40,12 @@ export class Edge implements Fleet {
   constructor(deps: EdgeDeps) {
     this.#deps = deps;
     const { config, log, logs, metrics, runtime, history } = deps;
-    const { queueTimeoutMs, queueLimit } = config.limits;
+    const { queueTimeoutMs, queueLimit, totalConcurrency: limit, totalQueueLimit } = config.limits;
     this.#registry = new Registry(deps);
-    this.#admission = new Admission({ queueTimeoutMs, queueLimit });
+    this.#admission = new Admission({
+      ...{ queueTimeoutMs, queueLimit, limit, totalQueueLimit },
+      lender: deps.lender,
+    });
     this.#recorder = new Recorder(history, {
       onError: (error) => log.error({ err: error }, "executions could not be recorded; will try again"),
     });
@@ -114,6 +120,11 @@ export class Edge implements Fleet {
   }
 
   async restart(): Promise<void> {}
+
+  /** The lender's answers. */
+  get slots(): Pick<Admission, "grant" | "owe"> {
+    return this.#admission;
+  }
 
   /** Takes no new connections, and lets those there are come to their end without a client's noticing. Then {@link close}. */
   async retire(): Promise<void> {

@@ -104,6 +104,8 @@ export const workerMethods = {
   check: method(trusted<{ artifact: Uint8Array }>(), nothing),
   invoke: method(trusted<{ name: string; input: InvokeInput; requestId: string }>(), invokeResult),
   stats: method(nothing, edgeStats),
+  grant: method(trusted<{ key: string; count: number }>(), nothing),
+  owe: method(trusted<{ key: string; count: number; keep: number }>(), nothing),
   /** Takes no more connections and ends when what is under way has ended; `gently`: without a client's noticing. */
   drain: method(trusted<{ gently: boolean }>(), nothing),
 };
@@ -167,6 +169,8 @@ export const supervisorMethods = {
   listening: method(nothing, nothing),
   heartbeat: method(heartbeat, nothing),
   report: method(report, nothing),
+  want: method(z.strictObject({ key: short, count }), nothing),
+  giveBack: method(z.strictObject({ key: short, count, wanted: count }), nothing),
   save: method(z.strictObject({ rows: z.array(invocationRow).max(10_000) }), nothing),
   artifact: method(version, bytes.optional()),
   rebuilt: method(version, bytes.optional()),

@@ -7,10 +7,12 @@ import type { ArtifactSource } from "../ports.ts";
 import type { InvocationRow, InvocationStore } from "../store/invocations.ts";
 import { ChannelClosedError, type Handlers } from "./channel.ts";
 import type { Heartbeat, Report, supervisorMethods, WorkerStart } from "./protocol.ts";
+import type { Borrower, SlotBank } from "./slot-bank.ts";
 import { WorkerProcess } from "./worker-process.ts";
 
 /** What a worker may use of the supervisor. */
 export interface WorkerHost {
+  slots: SlotBank<SupervisedWorker>;
   artifacts: ArtifactSource;
   history: Pick<InvocationStore, "save" | "failRunning">;
   logs: Pick<FunctionLogs, "append">;
@@ -40,7 +42,7 @@ const START_TIMEOUT_MS = 60_000;
 const EXIT_TIMEOUT_MS = 5_000;
 
 /** One worker from its start to its end: serves what it asks for, and remembers what it has under way. */
-export class SupervisedWorker {
+export class SupervisedWorker implements Borrower {
   readonly number: number;
   readonly startedAt = new Date();
   /** Why it ended. Its executions are closed in the history by then. */
@@ -58,7 +60,7 @@ export class SupervisedWorker {
   constructor({ number, script, execArgv, host, onHeartbeat, onListening }: SupervisedWorkerOptions) {
     this.number = number;
     this.#host = host;
-    const { artifacts } = host;
+    const { artifacts, slots } = host;
     const handlers: Handlers<typeof supervisorMethods> = {
       listening: (_nothing, { handle }) => {
         if (handle) onListening(handle);
@@ -69,15 +71,27 @@ export class SupervisedWorker {
         onHeartbeat();
       },
       report: (report) => this.#report(report),
+      want: ({ key, count }) => slots.want(this, key, count),
+      giveBack: ({ key, count, wanted }) => slots.giveBack(this, key, count, wanted),
       save: ({ rows }) => this.#save(rows),
       artifact: ({ functionId, version }) => artifacts.artifact(functionId, version),
       rebuilt: ({ functionId, version }) => artifacts.rebuilt(functionId, version),
     };
     this.#process = new WorkerProcess({ script, execArgv, handlers });
+    slots.add(this);
     this.ended = this.#process.exited.then(async (reason) => {
+      slots.remove(this);
       await this.#closeHistory(reason);
       return reason;
     });
+  }
+
+  grant(key: string, count: number): void {
+    this.#process.channel.tell("grant", { key, count });
+  }
+
+  owe(key: string, count: number, keep: number): void {
+    this.#process.channel.tell("owe", { key, count, keep });
   }
 
   get pid(): number {

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { InvokeInput } from "../admin/input.ts";
+import { ALL_FUNCTIONS } from "../admission.ts";
 import type { Catalog } from "../catalog.ts";
 import type { EdgeConfig } from "../config.ts";
 import type { InvokeResult } from "../edge/admin-invoke.ts";
@@ -9,6 +10,7 @@ import { canSharePort, type Handle, listen } from "../listen.ts";
 import type { StoredFunction } from "../store/read-functions.ts";
 import { ChannelClosedError } from "./channel.ts";
 import { HEARTBEAT_INTERVAL_MS } from "./protocol.ts";
+import { SlotBank } from "./slot-bank.ts";
 import { SupervisedWorker, type WorkerHost } from "./supervised-worker.ts";
 
 export interface WorkerFleetOptions {
@@ -18,7 +20,7 @@ export interface WorkerFleetOptions {
   /** Above which a worker is replaced, bytes of resident memory. */
   memoryLimitBytes: number;
   catalog: Catalog;
-  host: WorkerHost & { metrics: { workerEnded(): void } };
+  host: Omit<WorkerHost, "slots"> & { metrics: { workerEnded(): void } };
   /** The workers' program. */
   script: string;
   execArgv?: readonly string[];
@@ -58,6 +60,7 @@ export class WorkerFleet implements Fleet {
   readonly #places: Place[];
   /** All that live, also those that drain. */
   readonly #workers = new Set<SupervisedWorker>();
+  readonly #slots: SlotBank<SupervisedWorker>;
   #config: EdgeConfig;
   #url = "";
   #watch: NodeJS.Timeout | undefined;
@@ -67,6 +70,10 @@ export class WorkerFleet implements Fleet {
   constructor(options: WorkerFleetOptions) {
     this.#options = options;
     this.#config = options.config;
+    const { totalConcurrency } = options.config.limits;
+    this.#slots = new SlotBank((key) =>
+      key === ALL_FUNCTIONS ? totalConcurrency : (options.catalog.find(key)?.limits.concurrency ?? 0),
+    );
     const count = canSharePort ? options.workers : 1;
     this.#places = Array.from({ length: count }, (_, i) => ({
       number: i + 1,
@@ -105,10 +112,12 @@ export class WorkerFleet implements Fleet {
   }
 
   put(stored: StoredFunction, built?: { version: number; artifact: Uint8Array }): Promise<void> {
+    this.#slots.settle(stored.name);
     return this.#tellAll((worker) => worker.call("put", { stored, built }));
   }
 
   remove(name: string): Promise<void> {
+    this.#slots.settle(name);
     return this.#tellAll((worker) => worker.call("remove", { name }));
   }
 
@@ -210,7 +219,7 @@ export class WorkerFleet implements Fleet {
       number: place.number,
       script,
       execArgv,
-      host,
+      host: { ...host, slots: this.#slots },
       onHeartbeat: () => this.#checkMemory(place, worker),
       onListening: (socket) => {
         closeSocket(place.socket);

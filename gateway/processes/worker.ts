@@ -46,6 +46,8 @@ export function runWorker(makeParts: MakeEdgeParts): void {
         const { workers: _, ...stats } = await (await started()).stats();
         return stats;
       },
+      grant: async ({ key, count }) => (await started()).slots.grant(key, count),
+      owe: async ({ key, count, keep }) => (await started()).slots.owe(key, count, keep),
       drain: ({ gently }) => end(gently),
     },
     (error) => {
@@ -119,6 +121,10 @@ async function openEdge(
       save: async (rows) => {
         await channel.call("save", { rows });
       },
+    },
+    lender: {
+      want: (key, count) => channel.tell("want", { key, count }),
+      giveBack: (key, count, wanted) => channel.tell("giveBack", { key, count, wanted }),
     },
     logs: reporter,
     metrics: reporter,

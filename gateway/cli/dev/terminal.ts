@@ -40,11 +40,16 @@ export class DevTerminal {
     this.#write(text);
   }
 
-  built(version: number, tookMs: number, { findings }: Analysis): void {
-    if (findings.length > 0) this.#write(formatFindings(findings, { color: this.#color }));
+  built(version: number, tookMs: number, analysis: Analysis): void {
+    this.found(analysis);
     this.#write(
       `${this.#time()} ${this.#paint("green", "ready")} version ${version}, ${Math.round(tookMs)} ms after the change`,
     );
+  }
+
+  /** What the analysis says, if it says anything. */
+  found({ findings }: Analysis): void {
+    if (findings.length > 0) this.#write(formatFindings(findings, { color: this.#color }));
   }
 
   /** A build that failed; the version before goes on answering. */

@@ -6,15 +6,12 @@ import { loggerTo } from "../../log.ts";
 import { startServer } from "../../server.ts";
 import { lockDataDir } from "../../store/data-dir-lock.ts";
 import { AdminClient } from "../admin-client.ts";
-import type { CommandContext } from "../command.ts";
-import { endSignal } from "../run-server.ts";
-import { sendDeployment } from "../send-deployment.ts";
+import { type Deployed, sendDeployment } from "../send-deployment.ts";
 import { wireDevServer } from "../wiring.ts";
-import { Rebuilder } from "./rebuilder.ts";
-import { DevTerminal } from "./terminal.ts";
-import { watchSources } from "./watch-sources.ts";
+import type { DevTerminal } from "./terminal.ts";
 
-export interface DevOptions {
+/** The function that is worked on. */
+export interface DevFunction {
   /** Absolute. */
   path: string;
   /** The folder that the function's file names are relative to. */
@@ -26,40 +23,45 @@ export interface DevOptions {
   allowUnannotated: boolean;
 }
 
+export interface DevServer {
+  /** Where the function answers. */
+  url: string;
+  /** Deploys what lies there now. */
+  deploy(): Promise<Deployed>;
+}
+
 /**
- * A server in this process, with a data folder of its own (`dev` in the usual one), that has the one function. Stays until
- * it is told to end (SIGINT, SIGTERM).
+ * Runs a server in this process, with a data folder of its own (`dev` in the usual one), and nothing on it, for as long as `work`
+ * takes. Requests and the function's log go to the terminal.
  */
-export async function runDev(context: CommandContext, options: DevOptions): Promise<void> {
-  const { folder, isFile, name, path, variables, allowUnannotated } = options;
-  const config = await devConfig(context.config);
-  const terminal = new DevTerminal(folder, process.stdout);
+export async function withDevServer<T>(
+  usual: Config,
+  { name, path, variables, allowUnannotated }: DevFunction,
+  terminal: DevTerminal,
+  work: (server: DevServer) => Promise<T>,
+): Promise<T> {
+  const config = await devConfig(usual);
   const logs = new FunctionLogs();
+  logs.follow(name, (line) => terminal.logged(line));
   const log = loggerTo("debug", { write: (line) => terminal.server(line) });
   const unlock = lockDataDir(config.dataDir);
   try {
-    const server = await startServer(config, { ...(await wireDevServer(config, log)), logs });
+    const { warm, ...parts } = await wireDevServer(config, log);
+    const warmed = warm();
+    const server = await startServer(config, { ...parts, logs });
     try {
+      await warmed;
       const port = Number(new URL(server.adminUrl).port);
       const client = new AdminClient({ ...config, admin: { ...config.admin, port } });
-      await forget(client);
-      logs.follow(name, (line) => terminal.logged(line));
-      const rebuilder = new Rebuilder(async (changedAt) => {
-        try {
-          const { version, analysis } = await sendDeployment(client, name, path, { allowUnannotated });
-          if (version === 1 && Object.keys(variables).length > 0) {
-            await client.call("PUT", `/v1/functions/${name}/secrets`, variables);
-          }
-          terminal.built(version, performance.now() - changedAt, analysis);
-        } catch (error) {
-          terminal.failed(error);
+      await forgetFunctions(client);
+      const deploy = async () => {
+        const deployed = await sendDeployment(client, name, path, { allowUnannotated });
+        if (deployed.version === 1 && Object.keys(variables).length > 0) {
+          await client.call("PUT", `/v1/functions/${name}/secrets`, variables);
         }
-      });
-      const watcher = watchSources(folder, !isFile, () => void rebuilder.change());
-      terminal.line(`${name} answers at ${server.edgeUrl}/f/${name}\nCtrl+C stops it.\n`);
-      await rebuilder.change();
-      await endSignal();
-      watcher.close();
+        return deployed;
+      };
+      return await work({ url: `${server.edgeUrl}/f/${name}`, deploy });
     } finally {
       await server.close();
     }
@@ -69,7 +71,7 @@ export async function runDev(context: CommandContext, options: DevOptions): Prom
 }
 
 /** Versions of earlier sessions are of no use. */
-async function forget(client: AdminClient): Promise<void> {
+async function forgetFunctions(client: AdminClient): Promise<void> {
   const { functions } = await client.call<{ functions: { name: string }[] }>("GET", "/v1/functions");
   for (const { name } of functions) await client.call("DELETE", `/v1/functions/${name}`);
 }
