@@ -28,7 +28,10 @@ export function analyzeBundle(
   checkAccess(fileContext(source, inBundle, undefined));
   if (inBundle.length === 0) return [];
   const places = new OriginalPlaces(bundle.map, sources);
-  const seen = new Set(known.map(identity));
+  // A map may lead to the line beside, where types were taken out.
+  const seen = new Set(
+    known.flatMap((finding) => [-1, 0, 1].map((by) => identity({ ...finding, line: finding.line + by }))),
+  );
   const findings: Finding[] = [];
   for (const finding of inBundle) {
     const mapped = places.lead(finding);

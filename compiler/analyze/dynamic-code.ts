@@ -19,10 +19,7 @@ export const dynamicCode: Check = (context) => {
     MemberExpression(node) {
       if (readsConstructor(node, context)) report(node, context);
     },
-    TaggedTemplateExpression(node) {
-      if (flow.values((node as unknown as { tag: object }).tag).some(compiles))
-        context.report("dynamic-code", node, FUNCTION);
-    },
+    TaggedTemplateExpression: check,
     ClassDeclaration: (node) => checkClass(node, context),
     ClassExpression: (node) => checkClass(node, context),
   };
@@ -46,7 +43,7 @@ function isFunctionLike(value: Value): boolean {
 }
 
 function checkCall(call: CallExpression, context: FileContext): void {
-  const callee = unwrap(call.callee);
+  const callee = unwrap(call.callee ?? call);
   if (callee.type === "MemberExpression" && readsConstructor(callee, context)) return;
   for (const invocation of context.flow.invocations(call)) {
     const message = messageFor(invocation, call, context);
