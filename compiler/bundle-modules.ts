@@ -4,11 +4,17 @@ import { builtinModules } from "node:module";
 const PREFIX = "\0thimble:";
 const ENTRY_ID = `${PREFIX}entry`;
 const DATABASE_ID = `${PREFIX}db`;
+const POSTGRES_ID = `${PREFIX}postgres`;
+/** What a package's `browser` field leaves out. */
+export const EMPTY_ID = `${PREFIX}empty`;
+/** The function's files that are no code, for `node:fs` and its like. */
+export const FILES_ID = `${PREFIX}files`;
 
 const builtins = new Set(builtinModules.filter((name) => !name.startsWith("_") && !name.includes(":")));
 
 /** The entry of every bundle: evaluating it registers the function's exports with the sandbox, so that the bundle exports nothing. */
 export const ENTRY_SPECIFIER = "thimble:entry";
+export const FILES_SPECIFIER = "thimble:files";
 
 /** Specifiers that never name a file: `node:fs`, `bun:ffi`, `cloudflare:sockets`. */
 export const isHostModule = (specifier: string) =>
@@ -22,8 +28,17 @@ export const isVirtual = (id: string) => id.startsWith(PREFIX);
 /** The module id of one of our own specifiers. */
 export function ownModuleId(specifier: string): string | undefined {
   if (specifier === ENTRY_SPECIFIER) return ENTRY_ID;
+  // the package's interface over the host's pool: the package itself would need a socket
+  if (specifier === "postgres") return POSTGRES_ID;
+  if (specifier === FILES_SPECIFIER) return FILES_ID;
   return specifier === "thimble:db" ? DATABASE_ID : undefined;
 }
+
+/** A module of Node as `require` gives it: its default export. */
+export const requiredModuleId = (name: string) => `${PREFIX}require/${name.replace(/^node:/, "")}`;
+
+/** How {@link requiredModuleId} asks for the module itself. */
+export const NODE_SPECIFIER = "thimble:node/";
 
 /** A module that a sandbox does not have. */
 export function hostModuleId(specifier: string): string {
@@ -45,15 +60,18 @@ function virtualCode(name: string, entryPath: string): string {
   if (name === "db") {
     return 'const { sql } = globalThis[Symbol.for("thimble.modules")]["thimble:db"];\nexport { sql };\nexport default sql;\n';
   }
+  if (name === "postgres") {
+    return 'const postgres = globalThis[Symbol.for("thimble.modules")].postgres;\nexport const { PostgresError } = postgres;\nexport default postgres;\n';
+  }
+  if (name === "empty") return "module.exports = {};\n";
   const specifier = name.slice(name.indexOf("/") + 1);
+  if (name.startsWith("require/"))
+    return `module.exports = require(${JSON.stringify(NODE_SPECIFIER + specifier)}).default;\n`;
   if (name.startsWith("missing/")) {
     const message = JSON.stringify(`Cannot find module '${specifier}'`);
     return `throw Object.assign(new Error(${message}), { code: "MODULE_NOT_FOUND" });\nmodule.exports = {};\n`;
   }
-  if (specifier === "node:process") return "module.exports = globalThis.process ?? {};\n";
-  const stub = unsupported(specifier);
-  if (specifier !== "node:buffer") return `${stub}module.exports = Object.create(unsupported(""));\n`;
-  return `${stub}module.exports = Object.create(unsupported(""));\nif (globalThis.Buffer) module.exports.Buffer = globalThis.Buffer;\n`;
+  return `${unsupported(specifier)}module.exports = Object.create(unsupported(""));\n`;
 }
 
 /**

@@ -1,14 +1,17 @@
 import { basename, dirname, join, relative, resolve, sep } from "node:path";
+import { platformPath } from "./bundle-node.ts";
 
 /**
  * The name of a file in findings and source maps, the same on every machine: relative to the function's folder; packages from
- * their `node_modules` on, wherever that lies; other files outside of the folder below `outside/`.
+ * their `node_modules` on, wherever that lies; the platform's own as `thimble:node/…`; other files outside of the folder below `outside/`.
  */
 export function shownPath(root: string, id: string): string {
   const path = realFile(id);
   const virtual = path.lastIndexOf("\0");
   if (virtual >= 0) return path.slice(virtual + 1);
   const absolute = resolve(root, path);
+  const ours = platformPath(absolute);
+  if (ours !== undefined) return `thimble:node/${ours}`;
   const inside = relative(root, absolute).split(sep).join("/");
   if (!inside.startsWith("../") && !/^[A-Za-z]:/.test(inside)) return inside;
   const all = absolute.split(sep).join("/");
@@ -21,6 +24,10 @@ export const isInside = (folder: string, id: string) =>
   resolve(folder, realFile(id)).startsWith(folder + sep);
 
 export const isInPackage = (path: string) => path.split(/[\\/]/).includes("node_modules");
+
+/** `node_modules/@scope/name/…` → `@scope/name`, of the innermost such folder; undefined for the function's own files. */
+export const packageOf = (path: string): string | undefined =>
+  /^.*(?:^|[\\/])node_modules[\\/]((?:@[^\\/]+[\\/])?[^\\/]+)[\\/]/s.exec(path)?.[1];
 
 const MARK = "thimble~root~";
 

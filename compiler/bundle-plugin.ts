@@ -1,20 +1,29 @@
 import { readFile } from "node:fs/promises";
-import { isAbsolute, join } from "node:path";
+import { dirname, isAbsolute, join, resolve } from "node:path";
 import type { Plugin } from "rolldown";
 import { parseSource, refuseHostile } from "./analyze/parse.ts";
 import { SourceText } from "./analyze/source-text.ts";
+import { type ContentType, contentModuleId, contentOf, contentTypes } from "./bundle-content.ts";
+import { functionFiles } from "./bundle-files.ts";
+import { META_SPECIFIER, metaModule, withDirname, withMeta } from "./bundle-meta.ts";
 import {
+  EMPTY_ID,
   ENTRY_SPECIFIER,
+  FILES_ID,
   hostModuleId,
   isBareBuiltin,
   isHostModule,
   isVirtual,
   missingModuleId,
+  NODE_SPECIFIER,
   ownModuleId,
+  requiredModuleId,
   virtualModule,
 } from "./bundle-modules.ts";
+import { asPlatformImport, nodeModuleFile } from "./bundle-node.ts";
 import { isInPackage, isInside, moduleId, realFile, shownPath } from "./bundle-paths.ts";
 import type { BundleReport } from "./bundle-report.ts";
+import type { ImportMap } from "./import-map.ts";
 import { needsStripping, stripTypes } from "./strip-types.ts";
 import type { TypeScriptSettings } from "./tsconfig.ts";
 
@@ -23,56 +32,91 @@ export interface FunctionPluginOptions {
   /** Relative to `root`. */
   entry: string;
   settings: TypeScriptSettings;
+  importMap: ImportMap;
   report: BundleReport;
   /** Whatever lies outside of `root` is as if it were not there. */
   confined: boolean;
+  /** The folder's files that are no code can be read at run time. */
+  withFiles: boolean;
 }
 
 /**
- * Everything that is special about bundling a function: the registering entry, `thimble:db`, stand-ins for host modules, TypeScript
- * through swc, and the refusal of sources that would overflow the bundler's native stack. Errors go to the report, all of them, while the bundler goes on.
+ * Everything that is special about bundling a function: the registering entry, `thimble:db`, Node's modules and stand-ins for those that
+ * there are not, files that are imported as what they are, TypeScript through swc, and the refusal of sources that would overflow the
+ * bundler's native stack. Errors go to the report, all of them, while the bundler goes on.
  */
-export function functionPlugin({ root, entry, settings, report, confined }: FunctionPluginOptions): Plugin {
+export function functionPlugin(options: FunctionPluginOptions): Plugin {
+  const { root, entry, settings, importMap, report, confined } = options;
   const entryPath = join(root, entry);
+  /** Modules that are the platform's, with the packages that those are made of. */
+  const platform = new Set<string>();
+  const isOwn = (id: string) => !platform.has(id) && !isInPackage(shownPath(root, id));
+
   return {
     name: "thimble",
-    async resolveId(written, importer, { kind }) {
-      const specifier = written.replace(/^npm:\/?((?:@[^/]+\/)?[^/@]+)(?:@[^/]+)?/, "$1");
+    async resolveId(written, importer, { kind, attributes }) {
+      const fromPlatform = importer !== undefined && platform.has(importer);
+      if (written.startsWith(META_SPECIFIER)) return `\0${written}`;
+      const mapped = importer !== undefined && isOwn(importer) ? importMap.lead(written) : written;
+      const specifier = packageName(fromPlatform ? asPlatformImport(mapped) : mapped);
       const own = ownModuleId(specifier);
       if (own !== undefined && (specifier !== ENTRY_SPECIFIER || importer === undefined)) return own;
+      const required = specifier.startsWith(NODE_SPECIFIER);
+      const name = required ? specifier.slice(NODE_SPECIFIER.length) : specifier;
+      const node = required || isHostModule(name) || isBareBuiltin(name) ? nodeModuleFile(name) : undefined;
+      if (node !== undefined) {
+        platform.add(node);
+        return kind === "require-call" && !required ? requiredModuleId(name) : node;
+      }
       if (isHostModule(specifier)) return host(specifier, importer);
       if (specifier.startsWith("thimble:")) return missing(written, importer, kind);
+      if (attributes.type === "text" || attributes.type === "bytes") {
+        const file = resolve(dirname(importer ? realFile(importer) : entryPath), specifier);
+        if (!/^\.{0,2}\//.test(specifier) || (confined && !isInside(root, file)))
+          return missing(written, importer, kind);
+        return contentModuleId(attributes.type, file);
+      }
       const resolved = await this.resolve(specifier, importer && realFile(importer), {
         kind,
         skipSelf: true,
       });
-      if (confined && resolved && !isInside(root, resolved.id)) return missing(written, importer, kind);
+      if (resolved?.id.startsWith("\0rolldown/empty")) return EMPTY_ID;
+      if (confined && !fromPlatform && resolved && !isInside(root, resolved.id))
+        return missing(written, importer, kind);
       if (resolved && !resolved.external && isAbsolute(resolved.id.replace(/^\0/, ""))) {
-        return { ...resolved, id: moduleId(root, resolved.id) };
+        const id = moduleId(root, resolved.id);
+        if (fromPlatform) platform.add(id);
+        return { ...resolved, id };
       }
       if (isBareBuiltin(specifier)) return host(specifier, importer);
       return missing(written, importer, kind);
     },
     async load(id) {
+      if (id === FILES_ID) return files();
+      if (id.startsWith(`\0${META_SPECIFIER}`))
+        return { code: metaModule(id.slice(META_SPECIFIER.length + 1)), moduleType: "js" };
       if (isVirtual(id)) return virtualModule(id, entryPath);
+      const content = contentOf(id);
+      if (content) return loadContent(content.type, content.file);
       return realFile(id) === id
         ? null
         : { code: await readFile(realFile(id), "utf8"), moduleType: moduleType(id) };
     },
     transform(code, id, { moduleType }) {
-      if (isVirtual(id) || id.startsWith("\0")) return null;
-      const own = !isInPackage(shownPath(root, id));
+      if (isVirtual(id) || id.startsWith("\0") || contentOf(id)) return null;
+      const shown = shownPath(root, id);
+      const own = isOwn(id);
       if (own) report.addFile(id, code);
       else report.remember(id, code);
       if (moduleType !== "js" && moduleType !== "jsx" && moduleType !== "ts" && moduleType !== "tsx")
         return null;
-      const shown = shownPath(root, id);
       const refusal = refuseHostile(shown, code);
       if (refusal) return report.fail(refusal);
       const { text } = new SourceText(shown, code);
-      if (!needsStripping(realFile(id))) return text === code ? null : { code: text, map: null };
+      const located = withDirname(shown, withMeta(shown, text, own));
+      if (!needsStripping(realFile(id))) return located === code ? null : { code: located, map: null };
       try {
-        return { ...stripTypes(shown, text, settings), moduleType: "js" };
+        return { ...stripTypes(shown, located, settings), moduleType: "js" };
       } catch (error) {
         const parsed = parseSource(shown, code);
         if ("rule" in parsed) return report.fail(parsed);
@@ -81,10 +125,27 @@ export function functionPlugin({ root, entry, settings, report, confined }: Func
     },
   };
 
+  async function files(): Promise<{ code: string; moduleType: "js" }> {
+    const { code, leftOut } = options.withFiles
+      ? await functionFiles(root)
+      : { code: "export {};", leftOut: [] };
+    for (const file of leftOut) report.addLeftOut(file);
+    return { code, moduleType: "js" };
+  }
+
+  async function loadContent(type: ContentType, file: string) {
+    const bytes = await readFile(file).catch(() => undefined);
+    if (bytes === undefined) {
+      report.addUnresolved(entryPath, shownPath(root, file), entry);
+      return { code: "export default undefined;", moduleType: "js" as const };
+    }
+    if (type === "text" && isOwn(file)) report.addFile(file, bytes.toString("utf8"));
+    return { code: contentTypes[type](bytes), moduleType: "js" as const };
+  }
+
   function host(specifier: string, importer: string | undefined): string {
     const id = hostModuleId(specifier);
-    const supported = /\/node:(?:process|buffer)$/.test(id);
-    if (!supported && importer !== undefined && !isVirtual(importer)) {
+    if (importer !== undefined && !isVirtual(importer) && !platform.has(importer)) {
       report.addImportWarning(importer, specifier, {
         rule: "unsupported-module",
         message: `"${specifier}" is not supported in a sandbox: using it throws`,
@@ -105,6 +166,16 @@ export function functionPlugin({ root, entry, settings, report, confined }: Func
     } else report.addUnresolved(from, specifier, entry);
     return missingModuleId(specifier);
   }
+}
+
+/**
+ * `npm:hono@4/jsx` is the installed package `hono/jsx`; `jsr:@std/path@1` is what JSR's tool installs it as, `@jsr/std__path`
+ * (https://jsr.io/docs/npm-compatibility).
+ */
+function packageName(specifier: string): string {
+  return specifier
+    .replace(/^npm:\/?((?:@[^/]+\/)?[^/@]+)(?:@[^/]+)?/, "$1")
+    .replace(/^jsr:\/?@([^/]+)\/([^/@]+)(?:@[^/]+)?/, "@jsr/$1__$2");
 }
 
 /** Rolldown's name for what a file holds; only code files are named `index` or `mod` here. */

@@ -1,7 +1,7 @@
-import { sortFindings } from "./analyze/rules.ts";
+import { sortFindings } from "./analyze/sort-findings.ts";
 import { SourceText } from "./analyze/source-text.ts";
 import { isVirtual } from "./bundle-modules.ts";
-import { shownPath } from "./bundle-paths.ts";
+import { packageOf, shownPath } from "./bundle-paths.ts";
 import { CompileError } from "./errors.ts";
 import type { Finding } from "./types.ts";
 
@@ -69,6 +69,7 @@ export class BundleReport {
       });
       return;
     }
+    const isJsr = specifier.startsWith("jsr:");
     const isFile = specifier.startsWith(".") || specifier.startsWith("/");
     const isUrl = /^[a-z][a-z0-9+.-]*:/i.test(specifier);
     this.#errors.push({
@@ -77,16 +78,38 @@ export class BundleReport {
       message: `"${specifier}" cannot be found`,
       hint: isFile
         ? "Correct the path, or add the file."
-        : isUrl
-          ? "Install the package from npm and import it by its name."
-          : "Install the package in the function's folder (npm install), or correct its name.",
+        : isJsr
+          ? `Install it beside the function: npx jsr add ${specifier.slice(4).replace(/^\/|@[^/@]*(?:\/.*)?$/g, "")}`
+          : isUrl
+            ? "Nothing is downloaded when a function is built: install the package from npm, or map this address in deno.json's imports to a file or an npm package."
+            : "Install the package in the function's folder (npm install), or correct its name.",
       ...this.#placeOf(importer, specifier),
     });
   }
 
   addImportWarning(importer: string, specifier: string, reason: Reason): void {
     const place = this.#placeOf(importer, specifier);
-    this.#warnings.set(`${place.file}\0${specifier}`, { ...reason, severity: "warning", ...place });
+    const dependency = packageOf(place.file);
+    this.#warnings.set(`${place.file}\0${specifier}`, {
+      ...reason,
+      severity: "warning",
+      ...place,
+      ...(dependency === undefined ? {} : { package: dependency }),
+    });
+  }
+
+  /** A file of the function that can't be read at run time. */
+  addLeftOut(file: string): void {
+    this.#warnings.set(`${file}\0left-out`, {
+      rule: "file-left-out",
+      severity: "warning",
+      message: `"${file}" is too large to be read at run time`,
+      hint: "A function's files may have 256 KiB each and 1 MiB together; fetch larger ones from where they lie.",
+      file,
+      line: 1,
+      column: 1,
+      sourceLine: "",
+    });
   }
 
   toError(cause?: unknown): CompileError {

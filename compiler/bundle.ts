@@ -6,11 +6,19 @@ import { isInPackage, shownPath } from "./bundle-paths.ts";
 import { functionPlugin } from "./bundle-plugin.ts";
 import { BundleReport } from "./bundle-report.ts";
 import { CompileError } from "./errors.ts";
+import { readImportMap } from "./import-map.ts";
 import { readTypeScriptSettings } from "./tsconfig.ts";
 import type { Bundle, Finding } from "./types.ts";
 
 /** Most bytes of UTF-8 that a bundle may have. */
 export const MAX_BUNDLE_BYTES = 5 * 1024 * 1024;
+
+export interface BundleOptions {
+  /** Nothing outside of the folder may be imported, packages included: for sources that came from elsewhere. Default false. */
+  confined?: boolean;
+  /** What lies in the folder besides code can be read at run time (`node:fs`), if the function does so. Default true. */
+  withFiles?: boolean;
+}
 
 export interface BundleResult {
   /** With warnings about host modules (`unsupported-module`) and packages that are not there (`missing-module`). */
@@ -25,23 +33,23 @@ export interface BundleResult {
  * relative to `root` only.
  * @param root the function's folder
  * @param entry path of the entry file, relative to `root`
- * @param options.confined nothing outside of `root` may be imported, packages included: for sources that came from elsewhere
  * @throws {CompileError} for syntax errors, imports that lead nowhere and bundles over {@link MAX_BUNDLE_BYTES}
  */
 export async function bundle(
   root: string,
   entry: string,
-  { confined = false }: { confined?: boolean } = {},
+  { confined = false, withFiles = true }: BundleOptions = {},
 ): Promise<BundleResult> {
   const folder = await realpath(root).catch((cause: unknown) => {
     throw new CompileError(`there is no folder "${root}"`, { cause });
   });
   const report = new BundleReport(folder);
   const settings = await readTypeScriptSettings(folder);
+  const importMap = await readImportMap(folder);
   const chunk = await build(
     folder,
     report,
-    functionPlugin({ root: folder, entry, settings, report, confined }),
+    functionPlugin({ root: folder, entry, settings, importMap, report, confined, withFiles }),
   );
   if (report.errors.length > 0) throw report.toError();
   const code = withoutMapComment(chunk.code);
@@ -70,7 +78,7 @@ async function build(
       plugins: [plugin],
       moduleTypes: { ".txt": "text", ".md": "text", ".html": "text", ".css": "text", ".sql": "text" },
       resolve: {
-        conditionNames: ["workerd", "edge-light", "worker", "browser"],
+        conditionNames: ["workerd", "edge-light", "deno", "worker", "browser"],
         mainFields: ["browser", "module", "main"],
         aliasFields: [["browser"]],
         extensionAlias: {
@@ -83,8 +91,9 @@ async function build(
       transform: {
         target: "es2023",
         define: { "process.env.NODE_ENV": '"production"', global: "globalThis" },
+        inject: { Buffer: ["node:buffer", "Buffer"] },
       },
-      experimental: { attachDebugInfo: "none" },
+      experimental: { attachDebugInfo: "none", importAttributes: true },
     });
     const { output } = await build.generate({
       format: "es",

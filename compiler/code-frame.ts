@@ -10,33 +10,58 @@ export interface CodeFrameOptions {
 }
 
 /**
- * Findings as text for a terminal: rule, `file:line:column`, the source line with a caret below, the hint.
- * Errors come before warnings; the order is kept otherwise. Empty string for no findings.
+ * Findings as text for a terminal: rule, `file:line:column`, the source line with a caret below, the hint. The function's own come first,
+ * errors before warnings; of packages there is one entry for all places that say the same. The order is kept otherwise. Empty
+ * string for no findings.
  */
 export function formatFindings(
   findings: readonly Finding[],
   { color = false }: CodeFrameOptions = {},
 ): string {
-  const errors = findings.filter((finding) => finding.severity === "error");
-  const warnings = findings.filter((finding) => finding.severity !== "error");
-  return [...errors, ...warnings].map((finding) => formatFinding(finding, color)).join("\n");
+  const paint: Paint = (style, text) => (color ? styleText(style, text, { validateStream: false }) : text);
+  const own = findings.filter((finding) => finding.package === undefined);
+  const errors = own.filter((finding) => finding.severity === "error");
+  const warnings = own.filter((finding) => finding.severity !== "error");
+  const ofPackages = Map.groupBy(
+    findings.filter((finding) => finding.package !== undefined),
+    (finding) => [finding.package, finding.rule, finding.message].join("\0"),
+  );
+  return [
+    ...[...errors, ...warnings].map((finding) => formatFinding(finding, paint)),
+    ...[...ofPackages.values()].map((same) => formatPackage(same, paint)),
+  ].join("\n");
 }
 
-function formatFinding(finding: Finding, color: boolean): string {
-  const paint = (style: Parameters<typeof styleText>[0], text: string) =>
-    color ? styleText(style, text, { validateStream: false }) : text;
-  const tone = finding.severity === "error" ? "red" : "yellow";
+type Paint = (style: Parameters<typeof styleText>[0], text: string) => string;
+
+const headOf = ({ severity, rule }: Finding, paint: Paint) =>
+  paint(severity === "error" ? "red" : "yellow", `${severity}[${rule}]`);
+
+const placeOf = ({ file, line, column }: Finding, paint: Paint) =>
+  paint("cyan", `${printable(file)}:${line}:${column}`);
+
+function formatFinding(finding: Finding, paint: Paint): string {
   const gutter = String(finding.line);
   const blank = " ".repeat(gutter.length);
   const { text, caret } = cut(finding.sourceLine, finding.column - 1);
-  const place = `${printable(finding.file)}:${finding.line}:${finding.column}`;
+  const tone = finding.severity === "error" ? "red" : "yellow";
   return `${[
-    `${paint(tone, `${finding.severity}[${finding.rule}]`)}: ${printable(finding.message)}`,
-    `${blank}--> ${paint("cyan", place)}`,
+    `${headOf(finding, paint)}: ${printable(finding.message)}`,
+    `${blank}--> ${placeOf(finding, paint)}`,
     ...(finding.column - 1 > finding.sourceLine.length || finding.sourceLine === ""
       ? []
       : [`${blank} |`, `${gutter} | ${text}`, `${blank} | ${caret}${paint(tone, "^")}`]),
     `${blank} = hint: ${finding.hint}`,
+  ].join("\n")}\n`;
+}
+
+function formatPackage([first, ...others]: Finding[], paint: Paint): string {
+  const finding = first!;
+  const more = others.length === 0 ? "" : `, and ${others.length} more`;
+  return `${[
+    `${headOf(finding, paint)} in package ${printable(finding.package!)}: ${printable(finding.message)}`,
+    ` --> ${placeOf(finding, paint)}${more}`,
+    `  = hint: ${finding.hint}`,
   ].join("\n")}\n`;
 }
 

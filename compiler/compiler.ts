@@ -64,7 +64,7 @@ export class Compiler {
       ...finding,
       severity: "warning" as const,
     }));
-    analysis.findings.push(...analyzeBundle(bundled, sources), ...warnings);
+    analysis.findings.push(...analyzeBundle(bundled, sources, analysis.findings), ...warnings);
     analysis.passed = !analysis.findings.some(({ severity }) => severity === "error");
     if (!analysis.passed) throw new AnalysisError(analysis);
     return this.#finish(sources, bundled, analysis);

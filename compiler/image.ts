@@ -41,6 +41,7 @@ export async function buildImage(engine: Engine, code: string, warmup?: string):
   const bytecode = compilation.compile(code, bundleFileName, { module: true, strip: false });
   const sandbox = start();
   await sandbox.run(bytecode);
+  await sandbox.complete();
   const used = usedParts(code);
   if (used !== "")
     await sandbox.run(compilation.compile(used, bundleFileName, { module: false, strip: true }));

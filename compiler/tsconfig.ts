@@ -38,18 +38,19 @@ export async function readTypeScriptSettings(root: string): Promise<TypeScriptSe
 async function compilerOptions(root: string, name: string): Promise<Record<string, unknown> | undefined> {
   const text = await readFile(join(root, name), "utf8").catch(() => undefined);
   if (text === undefined) return undefined;
-  try {
-    const parsed = JSON.parse(withoutComments(text)) as { compilerOptions?: Record<string, unknown> } | null;
-    return parsed?.compilerOptions ?? {};
-  } catch {
-    return {};
-  }
+  const parsed = parseJsonWithComments(text) as { compilerOptions?: Record<string, unknown> } | null;
+  return parsed?.compilerOptions ?? {};
 }
 
-/** JSON with comments and trailing commas, as tsconfig files have them. */
-function withoutComments(text: string): string {
-  return text
+/** JSON with comments and trailing commas, as tsconfig files have them; null for what is none. */
+export function parseJsonWithComments(text: string): unknown {
+  const plain = text
     .replace(/^\ufeff/, "")
     .replace(/("(?:\\.|[^"\\])*")|\/\/[^\n]*|\/\*[\s\S]*?\*\//g, "$1")
     .replace(/("(?:\\.|[^"\\])*")|,(?=\s*[}\]])/g, "$1");
+  try {
+    return JSON.parse(plain);
+  } catch {
+    return null;
+  }
 }

@@ -6,7 +6,7 @@ export interface Position {
 }
 
 export interface Finding extends Position {
-  /** Stable rule name, kebab-case: `annotation-missing`, `dangerous-import`, `dynamic-code`, `non-literal-import`, … */
+  /** Stable id of the rule, kebab-case: `annotation-missing`, `process-execution`, `dynamic-code` … docs/ANALYSIS.md has all. */
   rule: string;
   severity: "error" | "warning";
   message: string;
@@ -14,6 +14,8 @@ export interface Finding extends Position {
   hint: string;
   /** The offending source line for the code frame, unchanged but for its length: 2000 UTF-16 code units at most. */
   sourceLine: string;
+  /** The npm package that it lies in; absent in the function's own code. */
+  package?: string | undefined;
 }
 
 export interface Analysis {
@@ -41,7 +43,11 @@ export interface FunctionConfig {
   timeoutMs?: number;
   memoryMb?: number;
   concurrency?: number;
+  /** Time inside the sandbox, ms. */
+  cpuMs?: number;
   fuel?: number;
+  /** A sandbox for each request (default), or one that answers many and keeps what they leave. */
+  isolation?: "request" | "instance";
   /** Host names that fetch may reach; absent: every public address. */
   egress?: string[];
   database?: "read" | "write" | false;

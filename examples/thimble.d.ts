@@ -13,17 +13,34 @@ interface Context {
 }
 
 declare module "thimble:db" {
-  type Rows = Record<string, unknown>[] & { count: number; command: string };
-  interface Query extends PromiseLike<Rows> {
+  type Row = Record<string, unknown>;
+  type Rows<R = Row> = R[] & { count: number; command: string };
+  interface Query<R = Row> extends Promise<Rows<R>> {
     /** Rows as arrays, in column order. */
-    values(): PromiseLike<unknown[][]>;
+    values(): Promise<unknown[][]>;
+    /** Row after row; the result has none. */
+    forEach(onRow: (row: R) => void): Promise<Rows<R>>;
+    /** The rows in pieces, by a cursor of the server. */
+    cursor(rows?: number): AsyncIterable<Rows<R>>;
+    cancel(): void;
   }
-  interface Sql {
-    (strings: TemplateStringsArray, ...values: unknown[]): Query;
+  interface Queries {
+    <R = Row>(strings: TemplateStringsArray, ...values: unknown[]): Query<R>;
     /** An identifier, a list of values, or the columns and values of rows, for use in a template. */
     (part: string | readonly unknown[] | object, ...columns: string[]): object;
-    unsafe(text: string, params?: unknown[]): Query;
+    unsafe<R = Row>(text: string, params?: readonly unknown[]): Query<R>;
     json(value: unknown): object;
+  }
+  interface Transaction extends Queries {
+    savepoint<T>(work: (sql: Transaction) => T): Promise<Awaited<T>>;
+    savepoint<T>(name: string, work: (sql: Transaction) => T): Promise<Awaited<T>>;
+  }
+  interface Sql extends Queries {
+    /** Commits when the work succeeds, rolls back when it, or one of its queries, fails. */
+    begin<T>(work: (sql: Transaction) => T): Promise<Awaited<T>>;
+    begin<T>(characteristics: string, work: (sql: Transaction) => T): Promise<Awaited<T>>;
+    /** A connection of one's own until its `release()`. */
+    reserve(): Promise<Queries & { release(): void }>;
   }
   export const sql: Sql;
   export default sql;

@@ -1,63 +1,65 @@
 import { PlatformError } from "./errors.ts";
+import { Gate, type Lender, type Release } from "./gate.ts";
+
+export type { Release } from "./gate.ts";
 
 export interface AdmissionOptions {
   /** How long a request may wait for a slot, ms. 0: no waiting. */
   queueTimeoutMs: number;
   /** How many may wait per function. */
   queueLimit: number;
+  /** Executions of all functions. */
+  limit: number;
+  /** How many may wait in all. */
+  totalQueueLimit: number;
+  /** Who lends the slots, when the limits hold over several processes. Default: they are this process's own. */
+  lender?: Lender | undefined;
 }
 
-interface Waiter {
-  admit(): void;
-  refuse(error: PlatformError): void;
-}
+/** Key of the slots that every execution takes besides its function's; no function has this name. */
+export const ALL_FUNCTIONS = "";
 
-class Gate {
-  active = 0;
-  limit = 1;
-  readonly waiting = new Set<Waiter>();
-}
-
-/** Gives the slot back; further calls do nothing. */
-export type Release = () => void;
-
-/**
- * Executions in flight, counted and bounded per function, with a short first-come queue in front (R2).
- * The count is exact: a slot is taken synchronously and given back once.
- */
+/** Executions in flight, bounded per function and in all (R2). */
 export class Admission {
   readonly #options: AdmissionOptions;
   readonly #gates = new Map<string, Gate>();
+  readonly #total: Gate;
+  readonly #waiting = { count: 0 };
   readonly #idle: (() => void)[] = [];
-  #active = 0;
   #draining = false;
 
   constructor(options: AdmissionOptions) {
     this.#options = options;
+    const { limit, totalQueueLimit, queueTimeoutMs, lender } = options;
+    this.#total = new Gate({
+      ...{ key: ALL_FUNCTIONS, queueTimeoutMs, queueLimit: totalQueueLimit, lender },
+      waiting: this.#waiting,
+      refusal: () => overloaded(`All ${limit} executions of the server are busy`),
+    });
   }
 
   /**
    * A slot of function `key`, of which there are `limit`. Waits in the queue when all are taken. Throws
-   * `concurrency_limit` when the queue is full or the wait too long, `overloaded` when draining, and
-   * `client_closed` when `signal` fires first.
+   * `concurrency_limit` when the queue is full or the wait too long, `overloaded` when that is so for all functions together and when
+   * draining, and `client_closed` when `signal` fires first.
    */
   acquire(key: string, limit: number, signal?: AbortSignal): Release | Promise<Release> {
-    if (this.#draining) throw draining();
-    if (signal?.aborted) throw new PlatformError("client_closed", "The client went away");
-    const gate = this.#gate(key);
-    gate.limit = limit;
-    // A raised limit frees slots for those already waiting, who go first.
-    this.#admitWaiting(gate);
-    if (gate.active < gate.limit) return this.#take(key, gate);
-    if (gate.waiting.size >= this.#options.queueLimit || this.#options.queueTimeoutMs === 0) {
-      throw concurrencyLimit(limit);
-    }
-    return this.#wait(key, gate, signal);
+    const refusal = this.#refusal();
+    if (refusal) throw refusal;
+    const slot = this.#gate(key).acquire(limit, signal);
+    if (typeof slot !== "function") return this.#waited(key, slot, signal);
+    return this.#withTotal(key, slot, signal);
+  }
+
+  /** What {@link acquire} would throw at once. Costs next to nothing. */
+  refusal(key: string, limit: number): PlatformError | undefined {
+    if (this.#gates.get(key)?.isFull(limit)) return concurrencyLimit(limit);
+    return this.#refusal();
   }
 
   /** Executions in flight: of one function, or all. */
   active(key?: string): number {
-    return key === undefined ? this.#active : (this.#gates.get(key)?.active ?? 0);
+    return key === undefined ? this.#total.active : (this.#gates.get(key)?.active ?? 0);
   }
 
   /** The same for each function that has any. */
@@ -69,82 +71,75 @@ export class Admission {
 
   /** Requests waiting for a slot: of one function, or all. */
   queued(key?: string): number {
-    if (key !== undefined) return this.#gates.get(key)?.waiting.size ?? 0;
-    let sum = 0;
-    for (const gate of this.#gates.values()) sum += gate.waiting.size;
-    return sum;
+    return key === undefined ? this.#waiting.count : (this.#gates.get(key)?.queued ?? 0);
   }
 
   get draining(): boolean {
     return this.#draining;
   }
 
+  /** Slots have been lent. */
+  grant(key: string, count: number): void {
+    (key === ALL_FUNCTIONS ? this.#total : this.#gate(key)).grant(count);
+  }
+
+  /** Others wait for `count` slots, and are to have those above `keep`. */
+  owe(key: string, count: number, keep: number): void {
+    (key === ALL_FUNCTIONS ? this.#total : this.#gate(key)).owe(count, keep);
+  }
+
   /** Admits nobody from now on, refuses those who wait, and resolves when nothing is in flight. */
   drain(): Promise<void> {
     this.#draining = true;
-    for (const gate of this.#gates.values()) {
-      for (const waiter of gate.waiting) waiter.refuse(draining());
-    }
-    if (this.#active === 0) return Promise.resolve();
+    for (const gate of [this.#total, ...this.#gates.values()]) gate.refuseWaiting(draining());
+    if (this.#total.active === 0) return Promise.resolve();
     return new Promise((resolve) => this.#idle.push(resolve));
+  }
+
+  #refusal(): PlatformError | undefined {
+    if (this.#draining) return draining();
+    if (this.#waiting.count >= this.#options.totalQueueLimit)
+      return overloaded("Too many requests are waiting");
+    return undefined;
   }
 
   #gate(key: string): Gate {
     let gate = this.#gates.get(key);
     if (!gate) {
-      gate = new Gate();
+      const { queueTimeoutMs, queueLimit, lender } = this.#options;
+      gate = new Gate({
+        ...{ key, queueTimeoutMs, queueLimit, lender },
+        waiting: this.#waiting,
+        refusal: concurrencyLimit,
+      });
       this.#gates.set(key, gate);
     }
     return gate;
   }
 
-  #take(key: string, gate: Gate): Release {
-    gate.active++;
-    this.#active++;
-    let held = true;
-    return () => {
-      if (!held) return;
-      held = false;
-      gate.active--;
-      this.#active--;
-      this.#admitWaiting(gate);
-      if (gate.active === 0 && gate.waiting.size === 0) this.#gates.delete(key);
-      if (this.#active === 0) for (const resolve of this.#idle.splice(0)) resolve();
+  async #waited(key: string, slot: Promise<Release>, signal: AbortSignal | undefined): Promise<Release> {
+    return this.#withTotal(key, await slot, signal);
+  }
+
+  /** The function's slot is had; now one of all. */
+  #withTotal(key: string, own: Release, signal: AbortSignal | undefined): Release | Promise<Release> {
+    const both = (total: Release) => () => {
+      own();
+      total();
+      if (this.#gates.get(key)?.unused) this.#gates.delete(key);
+      if (this.#total.active === 0) for (const resolve of this.#idle.splice(0)) resolve();
     };
-  }
-
-  #admitWaiting(gate: Gate): void {
-    for (const waiter of gate.waiting) {
-      if (gate.active >= gate.limit) return;
-      waiter.admit();
+    try {
+      const total = this.#total.acquire(this.#options.limit, signal);
+      if (typeof total === "function") return both(total);
+      return total.then(both, (error) => {
+        own();
+        throw error;
+      });
+    } catch (error) {
+      own();
+      throw error;
     }
-  }
-
-  #wait(key: string, gate: Gate, signal: AbortSignal | undefined): Promise<Release> {
-    return new Promise((resolve, reject) => {
-      const leave = () => {
-        gate.waiting.delete(waiter);
-        clearTimeout(timer);
-        signal?.removeEventListener("abort", onAbort);
-      };
-      const waiter: Waiter = {
-        admit: () => {
-          leave();
-          resolve(this.#take(key, gate));
-        },
-        refuse: (error) => {
-          leave();
-          reject(error);
-        },
-      };
-      const onAbort = () => waiter.refuse(new PlatformError("client_closed", "The client went away"));
-      const timer = setTimeout(
-        () => waiter.refuse(concurrencyLimit(gate.limit)),
-        this.#options.queueTimeoutMs,
-      );
-      signal?.addEventListener("abort", onAbort, { once: true });
-      gate.waiting.add(waiter);
-    });
   }
 }
 
@@ -154,6 +149,8 @@ function concurrencyLimit(limit: number): PlatformError {
   });
 }
 
-function draining(): PlatformError {
-  return new PlatformError("overloaded", "The server is shutting down", { retryAfterSeconds: 1 });
+function overloaded(message: string): PlatformError {
+  return new PlatformError("overloaded", message, { retryAfterSeconds: 1 });
 }
+
+const draining = () => overloaded("The server is shutting down");

@@ -25,9 +25,13 @@ export class Catalog {
     return this.#functions.size;
   }
 
+  find(name: string): DeployedFunction | undefined {
+    return this.#functions.get(name);
+  }
+
   /** Throws `function_not_found`. */
   get(name: string): DeployedFunction {
-    const found = this.#functions.get(name);
+    const found = this.find(name);
     if (!found) throw new PlatformError("function_not_found", `There is no function ${JSON.stringify(name)}`);
     return found;
   }

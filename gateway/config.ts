@@ -1,9 +1,12 @@
-import { readFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
-import { parseEnv } from "node:util";
 import type { FunctionConfig } from "../compiler/types.ts";
+import type { Reuse } from "../runtime/pool.ts";
 import { ConfigError, type ConfigProblem } from "./config-error.ts";
+import { type ConfigSources, type GivenSettings, type Origin, readSettings } from "./setting-layers.ts";
 import { SETTING_NAMES, SETTINGS, type SettingName } from "./settings.ts";
+
+export type { ConfigSources, SettingValues } from "./setting-layers.ts";
 
 /** The gateway's settings, checked. Sizes are in bytes, times in ms. */
 export interface Config {
@@ -13,15 +16,25 @@ export interface Config {
     requestTimeoutMs: number;
     memoryMb: number;
     concurrency: number;
+    /** Time inside the sandbox, ms; null for no bound but the time-out. */
+    cpuMs: number | null;
     fuel: number | null;
+    /** For functions whose isolation is `instance`. */
+    reuse: Reuse;
     queueTimeoutMs: number;
     queueLimit: number;
+    /** Of all functions, over all processes. */
+    totalConcurrency: number;
+    /** Of all functions, in one process. */
+    totalQueueLimit: number;
     bodyLimitBytes: number;
     responseLimitBytes: number;
     sandboxes: number;
   };
   database: { url: string | undefined; maxConnections: number; timeoutMs: number };
   egressAllow: readonly string[];
+  /** Processes that run functions; with 0, the server's own process does. */
+  workers: { count: number; memoryLimitBytes: number };
   /** Older rows of `function_invocations` are deleted. */
   historyDays: number;
   requireAnnotation: boolean;
@@ -44,30 +57,45 @@ export function edgeConfig({ limits, egressAllow, edge, logLevel, database }: Co
   return { limits, egressAllow, edge, logLevel, databaseTimeoutMs: database.timeoutMs };
 }
 
-export type SettingValues = Partial<Record<SettingName, string | undefined>>;
-
-export interface ConfigSources {
-  /** Where `.env` is looked for and what relative paths are relative to. Default: the working folder. */
-  cwd?: string;
-  /** Default: `process.env`. */
-  env?: Record<string, string | undefined>;
-  /** From the command line, by setting name. */
-  flags?: SettingValues;
-}
-
 /**
- * Defaults < `.env` < environment < flags. An empty value counts as not set.
+ * Defaults < preset < `.env` < environment < flags. An empty value counts as not set.
  * Throws {@link ConfigError} naming every bad setting with its value.
  */
 export function loadConfig(sources: ConfigSources = {}): Config {
-  const cwd = sources.cwd ?? process.cwd();
-  const layers = [readDotEnv(resolve(cwd, ".env")), sources.env ?? process.env, sources.flags ?? {}];
-  const given = mergeLayers(layers);
+  return assemble(parseSettings(readSettings(sources)), sources.cwd ?? process.cwd());
+}
+
+/** A setting as it is in force; a secret's value is masked. */
+export interface EffectiveSetting {
+  name: SettingName;
+  /** Null: not set, and without a default. */
+  value: unknown;
+  origin: Origin;
+}
+
+/** All settings and where each comes from. Throws {@link ConfigError}. */
+export function effectiveSettings(sources: ConfigSources = {}): EffectiveSetting[] {
+  const given = readSettings(sources);
+  const values = parseSettings(given);
+  const { FUNCTION_TIMEOUT_SECONDS: seconds } = given;
+  if (seconds) {
+    // One limit in two units: both are shown as they are in force.
+    given.FUNCTION_TIMEOUT_MS = { ...seconds, text: "" };
+    values.FUNCTION_TIMEOUT_MS = timeoutMsOf(values);
+  }
+  return SETTING_NAMES.map((name) => {
+    const { text, origin = "default" } = given[name] ?? {};
+    const masked = text !== undefined && shown(name, text) !== text;
+    return { name, value: masked ? shown(name, text) : (values[name] ?? null), origin };
+  });
+}
+
+function parseSettings(given: GivenSettings): Values {
   const problems: ConfigProblem[] = [];
   const values: Partial<Record<SettingName, unknown>> = {};
   for (const name of SETTING_NAMES) {
     const definition = SETTINGS[name];
-    const text = given[name];
+    const text = given[name]?.text;
     if (text === undefined) {
       values[name] = definition.default;
       continue;
@@ -77,7 +105,7 @@ export function loadConfig(sources: ConfigSources = {}): Config {
     else problems.push({ name, value: shown(name, text), message: parsed.error.issues[0]?.message ?? "bad" });
   }
   if (problems.length > 0) throw new ConfigError(problems);
-  return assemble(values as Values, cwd);
+  return values as Values;
 }
 
 type Values = {
@@ -86,17 +114,27 @@ type Values = {
     : never;
 };
 
+function timeoutMsOf({ FUNCTION_TIMEOUT_SECONDS: seconds, FUNCTION_TIMEOUT_MS: ms }: Values): number {
+  return seconds === undefined ? ms : Math.round(seconds * 1000);
+}
+
 function assemble(v: Values, cwd: string): Config {
-  const seconds = v.FUNCTION_TIMEOUT_SECONDS;
   return {
     limits: {
-      timeoutMs: seconds === undefined ? v.FUNCTION_TIMEOUT_MS : Math.round(seconds * 1000),
+      timeoutMs: timeoutMsOf(v),
       requestTimeoutMs: v.FUNCTION_REQUEST_TIMEOUT_MS,
       memoryMb: v.FUNCTION_MAX_MEMORY_MB,
       concurrency: v.FUNCTION_MAX_CONCURRENT,
+      cpuMs: v.FUNCTION_CPU_MS ?? null,
       fuel: v.FUNCTION_FUEL ?? null,
+      reuse: {
+        maxRequests: v.FUNCTION_INSTANCE_REQUESTS,
+        maxAgeMs: v.FUNCTION_INSTANCE_SECONDS * 1000,
+      },
       queueTimeoutMs: v.FUNCTION_QUEUE_TIMEOUT_MS,
       queueLimit: v.FUNCTION_QUEUE_LIMIT,
+      totalConcurrency: v.MAX_CONCURRENT,
+      totalQueueLimit: v.MAX_QUEUED,
       bodyLimitBytes: v.MAX_BODY_MB * 1048576,
       responseLimitBytes: v.MAX_RESPONSE_MB * 1048576,
       sandboxes: v.MAX_SANDBOXES,
@@ -107,6 +145,10 @@ function assemble(v: Values, cwd: string): Config {
       timeoutMs: v.FUNCTION_DB_TIMEOUT_MS,
     },
     egressAllow: v.FUNCTION_EGRESS_ALLOW,
+    workers: {
+      count: v.THIMBLE_WORKERS ?? availableParallelism(),
+      memoryLimitBytes: v.THIMBLE_WORKER_MEMORY_MB * 1048576,
+    },
     historyDays: v.FUNCTION_HISTORY_DAYS,
     requireAnnotation: v.FUNCTION_REQUIRE_ANNOTATION,
     edge: { host: v.HOST, port: v.PORT },
@@ -116,34 +158,6 @@ function assemble(v: Values, cwd: string): Config {
     dataDir: resolve(cwd, v.THIMBLE_DATA_DIR),
     logLevel: v.LOG_LEVEL,
   };
-}
-
-/** Later layers win; of the two ways to give the time-out, the later layer's one, and within a layer the finer. */
-function mergeLayers(layers: Record<string, string | undefined>[]): SettingValues {
-  const merged: SettingValues = {};
-  for (const layer of layers) {
-    const set = SETTING_NAMES.filter((name) => layer[name] !== undefined && layer[name] !== "");
-    if (set.includes("FUNCTION_TIMEOUT_MS") || set.includes("FUNCTION_TIMEOUT_SECONDS")) {
-      delete merged.FUNCTION_TIMEOUT_MS;
-      delete merged.FUNCTION_TIMEOUT_SECONDS;
-    }
-    for (const name of set) {
-      if (name === "FUNCTION_TIMEOUT_SECONDS" && set.includes("FUNCTION_TIMEOUT_MS")) continue;
-      merged[name] = layer[name];
-    }
-  }
-  return merged;
-}
-
-function readDotEnv(path: string): Record<string, string | undefined> {
-  let text: string;
-  try {
-    text = readFileSync(path, "utf8");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return {};
-    throw error;
-  }
-  return parseEnv(text);
 }
 
 /** A value as a message may show it. */
@@ -158,6 +172,7 @@ export interface FunctionLimits {
   timeoutMs: number;
   memoryMb: number;
   concurrency: number;
+  cpuMs: number | null;
   fuel: number | null;
   responseLimitBytes: number;
 }
@@ -170,6 +185,7 @@ export function lowerLimits(limits: Config["limits"], wish: FunctionConfig): Fun
     timeoutMs: lower(limits.timeoutMs, wish.timeoutMs),
     memoryMb: lower(limits.memoryMb, wish.memoryMb),
     concurrency: lower(limits.concurrency, wish.concurrency),
+    cpuMs: limits.cpuMs === null ? (wish.cpuMs ?? null) : lower(limits.cpuMs, wish.cpuMs),
     fuel: limits.fuel === null ? (wish.fuel ?? null) : lower(limits.fuel, wish.fuel),
     responseLimitBytes: limits.responseLimitBytes,
   };

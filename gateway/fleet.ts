@@ -12,8 +12,23 @@ export interface FleetStats {
   sandboxes: RuntimeStats;
   /** Executions that are missing from the history, because the database did not keep up. */
   droppedRecords: number;
-  /** Processes that run functions; 0 when this one does. */
-  workers: number;
+  /** Processes that run functions; none when this one does. */
+  workers: WorkerStats[];
+}
+
+/** A worker process, as of its last sign of life. */
+export interface WorkerStats {
+  /** Its number, from 1; one that drains has that of who replaces it. */
+  worker: number;
+  pid: number;
+  state: "starting" | "ready" | "draining";
+  /** ISO 8601. */
+  startedAt: string;
+  activeExecutions: number;
+  /** The longest that its event loop was late within the last half second, ms. */
+  eventLoopDelayMs: number;
+  /** Resident. */
+  memoryBytes: number;
 }
 
 /**
@@ -21,6 +36,8 @@ export interface FleetStats {
  * promise resolves.
  */
 export interface Fleet {
+  /** Takes in what is deployed and accepts requests. Throws `ListenError`. */
+  open(): Promise<void>;
   /** Where functions answer. */
   readonly url: string;
   /** Whether an artefact can be run. Rejects with why not. */
@@ -31,6 +48,8 @@ export interface Fleet {
   /** Executes a function as the edge would. Rejects with a `PlatformError` when it was not executed. */
   invoke(name: string, input: InvokeInput, requestId: string, signal: AbortSignal): Promise<InvokeResult>;
   stats(): Promise<FleetStats>;
+  /** Replaces the processes that run functions, where there are any, without a request that fails. */
+  restart(): Promise<void>;
   /** Takes no more requests, lets executions finish within their time limit, and ends. */
   close(): Promise<void>;
 }

@@ -96,6 +96,7 @@ export class Invoker {
         context: { requestId, functionName: live.name, version: live.version },
         services,
         signal: scope.signal,
+        ...(live.reuse ? { reuse: live.reuse } : {}),
       });
     } catch (thrown) {
       const error = toPlatformError(thrown);
@@ -125,7 +126,7 @@ export class Invoker {
       logs: raw.logs.map((line) => ({ ...line, message: live.mask(line.message) })),
     });
     const note = (final: InvocationResult) =>
-      this.#note(live, { requestId, trace, databaseMs: databaseMs() }, final, end);
+      this.#note(live, request, { requestId, trace, databaseMs: databaseMs() }, final, end);
     const { background } = result;
     if (!background) {
       result = shown(result);
@@ -142,6 +143,7 @@ export class Invoker {
 
   #note(
     live: LiveFunction,
+    request: InvocationRequest,
     { requestId, trace, databaseMs }: { requestId: string; trace: Trace | null; databaseMs: number },
     result: InvocationResult,
     end: (row: InvocationEnd) => void,
@@ -168,6 +170,8 @@ export class Invoker {
       logs.append(live.name, { ...line, time, requestId, version: live.version });
     const fields = {
       requestId,
+      method: request.method,
+      path: pathOf(request.url),
       function: live.name,
       version: live.version,
       outcome: outcome.kind,
@@ -203,6 +207,13 @@ function statusOf(outcome: Outcome): InvocationEnd["status"] {
   }
 }
 
+/** The path of a URL without its query, which may hold what is not for the log. */
+function pathOf(url: string): string {
+  const start = url.indexOf("/", url.indexOf("://") + 3);
+  const end = url.indexOf("?", start);
+  return url.slice(start, end < 0 ? undefined : end);
+}
+
 /**
  * An outcome as the function's owner may see it: positions in the sources, no secrets, and the limit that was the tighter one
  * (`requestTimeoutMs` when that was the request's).
@@ -231,6 +242,8 @@ function killReasonOf(outcome: Outcome): KillReason | null {
       return null;
     case "timedOut":
       return "timeout";
+    case "outOfCpu":
+      return "cpu";
     case "outOfMemory":
       return "memory";
     case "outOfFuel":

@@ -1,5 +1,5 @@
 import { createServer, type Server } from "node:http";
-import type { AddressInfo, Socket } from "node:net";
+import { type AddressInfo, Server as NetServer, type Socket } from "node:net";
 import { getRequestListener } from "@hono/node-server";
 import { errorResponse, PlatformError, toPlatformError } from "./errors.ts";
 import { requestIdOf } from "./request-id.ts";
@@ -20,20 +20,37 @@ export interface ListenOptions {
   /** The setting to change when the port is taken, for the message. */
   portSetting: string;
   fetch(request: Request): Response | Promise<Response>;
+  /** Whether other processes may listen on the same port (SO_REUSEPORT), where {@link canSharePort}. Default false. */
+  shared?: boolean;
+  /** A socket that listens already, instead of a new one. */
+  socket?: Handle | undefined;
 }
+
+/** A listening socket as it travels between processes; of use only to `net`. */
+export type Handle = object;
 
 export interface Listener {
   /** With the port that was really taken. */
   url: string;
+  /** For a process that is to listen there as well. */
+  socket: Handle;
+  /**
+   * Takes no new connection and waits for those there are: each gets one more answer, which says that it is the last, or ends by
+   * being idle for long. Without a request that fails.
+   */
+  retire(): Promise<void>;
   /** Takes no new connection, lets those in use finish for at most `graceMs`, and cuts what is left. */
   close(graceMs: number): Promise<void>;
 }
 
 const HEADERS_TIMEOUT_MS = 10_000;
 
+/** Where the system deals a port's connections out to several processes. */
+export const canSharePort = ["linux", "freebsd", "dragonfly", "sunos", "aix"].includes(process.platform);
+
 /** Opens an HTTP listener. Throws {@link ListenError}. */
 export async function listen(options: ListenOptions): Promise<Listener> {
-  const { host, port, portSetting } = options;
+  const { host, port, portSetting, shared = false, socket } = options;
   const listener = getRequestListener(options.fetch, { hostname: "localhost", errorHandler: malformed });
   const server = createServer({ headersTimeout: HEADERS_TIMEOUT_MS }, listener);
   server.on("clientError", answerClientError);
@@ -45,11 +62,31 @@ export async function listen(options: ListenOptions): Promise<Listener> {
         : `Cannot listen on ${host}:${port} (${error.code})`;
       reject(new ListenError(inUse ? "port_in_use" : "listen_failed", reason, error));
     });
-    server.listen({ host, port }, resolve);
+    if (socket) server.listen(socket, resolve);
+    else server.listen({ host, port, reusePort: shared && canSharePort }, resolve);
   });
   const address = server.address() as AddressInfo;
   const shownHost = host.includes(":") ? `[${host}]` : host;
-  return { url: `http://${shownHost}:${address.port}`, close: (graceMs) => closeServer(server, graceMs) };
+  return {
+    url: `http://${shownHost}:${address.port}`,
+    socket: (server as unknown as { _handle: Handle })._handle,
+    retire: () => retireServer(server),
+    close: (graceMs) => closeServer(server, graceMs),
+  };
+}
+
+function retireServer(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.prependListener("request", (_request, response) => response.setHeader("connection", "close"));
+    // Those that the client could still use by what the server has told it are not cut.
+    const idleMs = server.keepAliveTimeout + server.keepAliveTimeoutBuffer;
+    const timer = setTimeout(() => server.closeIdleConnections(), idleMs);
+    // The HTTP server's own would cut idle connections at once, under requests that are on their way.
+    NetServer.prototype.close.call(server, () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
 }
 
 function closeServer(server: Server, graceMs: number): Promise<void> {

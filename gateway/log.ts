@@ -1,4 +1,4 @@
-import { type DestinationStream, type Logger, pino, stdTimeFunctions } from "pino";
+import { type DestinationStream, type Logger, pino, stdTimeFunctions, symbols } from "pino";
 
 export type { Logger } from "pino";
 
@@ -26,12 +26,21 @@ export function createLogger(options: LogOptions): Logger {
   return loggerTo(options.level, destination);
 }
 
-/** A logger that writes to a given stream. */
-export function loggerTo(level: string, destination: DestinationStream): Logger {
+/** A logger that writes to a given stream; `base` is in every line. */
+export function loggerTo(
+  level: string,
+  destination: DestinationStream,
+  base: Record<string, unknown> | null = null,
+): Logger {
   return pino(
-    { level, base: null, timestamp: stdTimeFunctions.isoTime, serializers: { err: serializeError } },
+    { level, base, timestamp: stdTimeFunctions.isoTime, serializers: { err: serializeError } },
     destination,
   );
+}
+
+/** Writes a line that another process's logger has finished. */
+export function writeFinished(log: Logger, line: string): void {
+  (log as unknown as Record<symbol, DestinationStream>)[symbols.streamSym]!.write(line);
 }
 
 /** Says nothing. */

@@ -1,7 +1,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { InvocationMetrics, Outcome } from "../runtime/invocation.ts";
 import type { ErrorCode } from "./errors.ts";
-import type { FleetStats } from "./fleet.ts";
+import type { FleetStats, WorkerStats } from "./fleet.ts";
 import type { PoolStats } from "./ports.ts";
 
 /** Numbers as they are when somebody asks. */
@@ -34,7 +34,11 @@ const GAUGES: { name: string; help: string; read(observed: Observed): number }[]
     help: "Sandboxes executing",
     read: ({ fleet }) => fleet.sandboxes.busy,
   },
-  { name: "thimble_workers", help: "Processes that run functions", read: ({ fleet }) => fleet.workers },
+  {
+    name: "thimble_workers",
+    help: "Processes that run functions",
+    read: ({ fleet }) => fleet.workers.length,
+  },
   {
     name: "thimble_database_connections",
     help: "Connections for functions",
@@ -44,6 +48,19 @@ const GAUGES: { name: string; help: string; read(observed: Observed): number }[]
     name: "thimble_database_connections_in_use",
     help: "Those in use",
     read: ({ pool }) => pool.inUseConnections,
+  },
+];
+
+const WORKER_GAUGES: { name: string; help: string; read(worker: WorkerStats): number }[] = [
+  {
+    name: "thimble_worker_memory_bytes",
+    help: "Resident memory of a worker",
+    read: ({ memoryBytes }) => memoryBytes,
+  },
+  {
+    name: "thimble_worker_event_loop_delay_seconds",
+    help: "The longest that a worker's event loop was late lately",
+    read: ({ eventLoopDelayMs }) => eventLoopDelayMs / 1000,
   },
 ];
 
@@ -62,6 +79,7 @@ export class Metrics {
   readonly #refusals: Counter;
   readonly #duration: Histogram;
   readonly #cpu: Counter;
+  readonly #workerEnds: Counter;
   readonly #observe: () => Promise<Observed>;
 
   constructor(observe: () => Promise<Observed>) {
@@ -92,18 +110,28 @@ export class Metrics {
       labelNames: ["function"],
       registers,
     });
+    this.#workerEnds = new Counter({
+      name: "thimble_worker_ends_total",
+      help: "Worker processes that crashed or were killed because they hung",
+      registers,
+    });
     collectDefaultMetrics({ register: this.#registry });
   }
 
-  executed(name: string, outcome: Outcome["kind"], used: InvocationMetrics): void {
+  executed(name: string, outcome: Outcome["kind"], used: Pick<InvocationMetrics, "wallMs" | "cpuMs">): void {
     const label = this.#label(name);
     this.#executions.inc({ function: label, outcome });
     this.#duration.observe({ function: label }, used.wallMs / 1000);
     this.#cpu.inc({ function: label }, Math.max(0, used.cpuMs / 1000));
   }
 
-  refused(name: string, code: ErrorCode): void {
-    this.#refusals.inc({ function: this.#label(name), code });
+  refused(name: string, code: ErrorCode, count = 1): void {
+    this.#refusals.inc({ function: this.#label(name), code }, count);
+  }
+
+  /** A worker process ended that was not told to. */
+  workerEnded(): void {
+    this.#workerEnds.inc();
   }
 
   /** Drops what was counted for a function that is no more. */
@@ -128,12 +156,19 @@ export class Metrics {
   /** Prometheus text format. */
   async text(): Promise<string> {
     const observed = await this.#observe();
-    for (const { name, help, read } of GAUGES) this.#gauge(name, help).set(read(observed));
+    for (const { name, help, read } of GAUGES) this.#gauge(name, help, []).set(read(observed));
+    for (const { name, help, read } of WORKER_GAUGES) {
+      const gauge = this.#gauge(name, help, ["worker", "pid"]);
+      gauge.reset();
+      for (const worker of observed.fleet.workers) {
+        gauge.set({ worker: String(worker.worker), pid: String(worker.pid) }, read(worker));
+      }
+    }
     return this.#registry.metrics();
   }
 
-  #gauge(name: string, help: string): Gauge {
+  #gauge(name: string, help: string, labelNames: string[]): Gauge {
     const existing = this.#registry.getSingleMetric(name) as Gauge | undefined;
-    return existing ?? new Gauge({ name, help, registers: [this.#registry] });
+    return existing ?? new Gauge({ name, help, labelNames, registers: [this.#registry] });
   }
 }

@@ -9,11 +9,15 @@ export class RequestScope {
   readonly #timeoutMs: number;
   readonly #endsAt: number;
   readonly #client: AbortSignal | undefined;
+  readonly #open: Set<RequestScope>;
   #timer: NodeJS.Timeout | undefined;
   #expired = false;
   #failure: PlatformError | undefined;
 
-  constructor(timeoutMs: number, client?: AbortSignal) {
+  /** It is among the `open` ones until it is disposed of. */
+  constructor(timeoutMs: number, client: AbortSignal | undefined, open: Set<RequestScope>) {
+    open.add(this);
+    this.#open = open;
     this.#timeoutMs = timeoutMs;
     this.#endsAt = performance.now() + timeoutMs;
     this.#client = client;
@@ -59,6 +63,7 @@ export class RequestScope {
   }
 
   [Symbol.dispose](): void {
+    this.#open.delete(this);
     clearTimeout(this.#timer);
     this.#client?.removeEventListener("abort", this.#onClientGone);
   }

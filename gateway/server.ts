@@ -6,20 +6,35 @@ import { StoredArtifacts } from "./artifacts.ts";
 import { Catalog } from "./catalog.ts";
 import { type Config, edgeConfig } from "./config.ts";
 import { Edge } from "./edge/edge.ts";
+import type { Fleet } from "./fleet.ts";
 import { FunctionLogs } from "./function-logs.ts";
 import { type Listener, listen } from "./listen.ts";
-import type { Logger } from "./log.ts";
+import { type Logger, writeFinished } from "./log.ts";
 import { Metrics } from "./metrics.ts";
 import type { Compiler, EdgeParts, FunctionDatabase } from "./ports.ts";
+import { WorkerFleet } from "./processes/worker-fleet.ts";
 import { openStore, type Store } from "./store/open.ts";
 
 export interface ServerDeps {
   compiler: Compiler;
   /** The functions' database. */
-  database: FunctionDatabase;
-  /** What it takes to run functions in this process. */
-  edgeParts(): Promise<EdgeParts>;
+  database: Pick<FunctionDatabase, "stats" | "close">;
+  /** Who runs functions: this process, with these parts, or worker processes. */
+  fleet: { kind: "inProcess"; edgeParts(): Promise<EdgeParts> } | ({ kind: "workers" } & WorkerProgram);
   log: Logger;
+  /** Default: new ones. */
+  logs?: FunctionLogs;
+}
+
+/** What worker processes run. */
+export interface WorkerProgram {
+  /** The file. */
+  script: string;
+  /** More flags for Node. */
+  execArgv?: readonly string[];
+  /** The engine module, and where the functions' database is asked, which they are told. */
+  engine(): Promise<Uint8Array>;
+  brokerSocket: string;
 }
 
 export interface RunningServer {
@@ -27,6 +42,8 @@ export interface RunningServer {
   adminUrl: string;
   /** Functions that were there at the start, plus those deployed since. */
   functionCount(): number;
+  /** Replaces all worker processes, one after the other, without a request that fails. */
+  restartWorkers(): Promise<void>;
   /** Stops accepting, lets executions finish within their time limit, writes what is left to write, closes. */
   close(): Promise<void>;
 }
@@ -58,28 +75,26 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Run
 
 async function assemble(
   config: Config,
-  { compiler, database, edgeParts, log }: ServerDeps,
+  deps: ServerDeps,
   store: Store,
   closers: (() => Promise<void>)[],
   closeAll: () => Promise<void>,
 ): Promise<RunningServer> {
+  const { compiler, database, log, logs = new FunctionLogs() } = deps;
   closers.push(pruneRegularly(store, config.historyDays, log));
   const catalog = new Catalog(config.limits);
   await catalog.load(store.functions);
-  const logs = new FunctionLogs();
   const metrics = new Metrics(async () => ({
     fleet: await fleet.stats(),
     functions: catalog.size,
     pool: await database.stats(),
   }));
-  const fleet: Edge = new Edge({
-    ...(await edgeParts()),
-    config: edgeConfig(config),
-    artifacts: new StoredArtifacts(store.functions, compiler),
+  const artifacts = new StoredArtifacts(store.functions, compiler);
+  const fleet: Fleet = await createFleet(config, deps, catalog, {
+    artifacts,
     history: store.invocations,
     logs,
     metrics,
-    log,
   });
   const stop = new AbortController();
   const { requireAnnotation } = config;
@@ -105,7 +120,7 @@ async function assemble(
     stop.abort();
     await Promise.all([admin?.close(config.limits.timeoutMs + 1000), fleet.close()]);
   });
-  await fleet.open(catalog.list());
+  await fleet.open();
   admin = await listen({ ...config.admin, portSetting: "ADMIN_PORT", fetch: adminApp.fetch });
   log.info({ edge: fleet.url, admin: admin.url, functions: catalog.size }, "started");
 
@@ -114,11 +129,44 @@ async function assemble(
     edgeUrl: fleet.url,
     adminUrl: admin.url,
     functionCount: () => catalog.size,
+    restartWorkers: () => fleet.restart(),
     close: () => {
       closing ??= closeAll();
       return closing;
     },
   };
+}
+
+interface FleetParts {
+  artifacts: StoredArtifacts;
+  history: Store["invocations"];
+  logs: FunctionLogs;
+  metrics: Metrics;
+}
+
+async function createFleet(
+  config: Config,
+  { fleet, log }: ServerDeps,
+  catalog: Catalog,
+  parts: FleetParts,
+): Promise<Fleet> {
+  const settings = edgeConfig(config);
+  if (fleet.kind === "inProcess") {
+    return new Edge({ ...(await fleet.edgeParts()), ...parts, config: settings, catalog, log });
+  }
+  const { count, memoryLimitBytes } = config.workers;
+  const { script, execArgv = [], engine, brokerSocket } = fleet;
+  return new WorkerFleet({
+    workers: count,
+    config: settings,
+    memoryLimitBytes,
+    catalog,
+    host: { ...parts, log, writeLog: (line) => writeFinished(log, line) },
+    script,
+    execArgv,
+    engine: await engine(),
+    brokerSocket,
+  });
 }
 
 function pruneRegularly(store: Store, days: number, log: Logger): () => Promise<void> {

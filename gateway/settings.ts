@@ -70,7 +70,22 @@ const optional = <T>(parse: z.ZodType<T, string>, help: string): Setting<T | und
   help,
 });
 
+/** Values to start from (R14); each single setting can still be set otherwise. */
+export const PRESETS = {
+  fast: { FUNCTION_TIMEOUT_SECONDS: "1", FUNCTION_DB_TIMEOUT_MS: "1000", FUNCTION_MAX_CONCURRENT: "20" },
+  complex: { FUNCTION_TIMEOUT_SECONDS: "5", FUNCTION_MAX_CONCURRENT: "10" },
+  heavy: {
+    FUNCTION_MAX_CONCURRENT: "20",
+    FUNCTION_DB_MAX_CONNECTIONS: "10",
+    FUNCTION_MAX_MEMORY_MB: "256",
+  },
+} as const;
+
 export const SETTINGS = {
+  THIMBLE_PRESET: optional(
+    z.enum(["fast", "complex", "heavy"], "must be one of fast, complex, heavy") as z.ZodType<string, string>,
+    "values to start from: fast, complex or heavy",
+  ),
   FUNCTION_TIMEOUT_MS: setting(
     wholeNumber(TIMEOUT_RANGE_MS.min, TIMEOUT_RANGE_MS.max, "ms"),
     5000,
@@ -90,6 +105,20 @@ export const SETTINGS = {
     "how long a request waits for a slot, ms",
   ),
   FUNCTION_QUEUE_LIMIT: setting(wholeNumber(0, 100_000), 100, "requests waiting for a slot per function"),
+  FUNCTION_CPU_MS: optional(
+    wholeNumber(1, 3_600_000, "ms"),
+    "time that one execution may compute, ms (default: as long as it lasts)",
+  ),
+  FUNCTION_INSTANCE_REQUESTS: setting(
+    wholeNumber(2, 1_000_000),
+    1000,
+    'requests of one sandbox of a function with isolation "instance"',
+  ),
+  FUNCTION_INSTANCE_SECONDS: setting(
+    wholeNumber(1, 86_400, "s"),
+    60,
+    'age of a sandbox of a function with isolation "instance", s',
+  ),
   FUNCTION_FUEL: optional(
     wholeNumber(1, Number.MAX_SAFE_INTEGER),
     "deterministic budget of one execution, fuel units",
@@ -110,7 +139,22 @@ export const SETTINGS = {
   ),
   MAX_BODY_MB: setting(wholeNumber(1, 1024, "MB"), 10, "largest request body, MB"),
   MAX_RESPONSE_MB: setting(wholeNumber(1, 1024, "MB"), 10, "largest response body, MB"),
+  MAX_CONCURRENT: setting(wholeNumber(1, 100_000), 1000, "executions in flight at once, of all functions"),
+  MAX_QUEUED: setting(
+    wholeNumber(0, 100_000),
+    1000,
+    "requests waiting for a slot in one process, of all functions",
+  ),
   MAX_SANDBOXES: setting(wholeNumber(1, 5_000), 100, "sandboxes alive at once"),
+  THIMBLE_WORKERS: optional(
+    wholeNumber(0, 256),
+    "processes that run functions (default: one for each core); 0: none besides the server's own",
+  ),
+  THIMBLE_WORKER_MEMORY_MB: setting(
+    wholeNumber(128, 1_048_576, "MB"),
+    2048,
+    "memory above which such a process is replaced, MB",
+  ),
   PORT: setting(port, 8787, "edge port; 0 picks a free one"),
   HOST: setting(host, "127.0.0.1", "edge address"),
   ADMIN_PORT: setting(port, 8788, "admin port; 0 picks a free one"),

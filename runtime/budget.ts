@@ -8,14 +8,17 @@ const quantumMs = 0.5;
 /** Fuel of a slice: about one unit for each instruction. */
 const minSlice = 100_000;
 const maxSlice = 400_000_000;
-const firstSlice = 2_000_000;
+/** Fuel that a guest of which nothing is known yet uses in a millisecond. */
+const firstFuelPerMs = 50_000_000;
 
 /** Why a sandbox was stopped. */
-export type StopReason = "timedOut" | "outOfFuel" | "outOfMemory" | "aborted" | "finished";
+export type StopReason = "timedOut" | "outOfCpu" | "outOfFuel" | "outOfMemory" | "aborted" | "finished";
 
 /** What a sandbox may use. */
 export interface BudgetLimits {
   timeoutMs: number;
+  /** Time inside the sandbox, ms; null for no bound but the deadline. */
+  cpuMs: number | null;
   memoryLimitBytes: number;
   fuel: number | null;
 }
@@ -46,10 +49,11 @@ export class Budget {
   peakPages = 0;
   #meters: Meters;
   #slice = 0;
-  #fuelPerMs = firstSlice / sliceMs;
+  #fuelPerMs = firstFuelPerMs;
   #sliceBegan = 0;
   #turnBegan = 0;
   #mayYield = false;
+  #yieldRequested = false;
 
   constructor(limits: BudgetLimits, meters: Meters, now: number) {
     this.limits = limits;
@@ -81,10 +85,23 @@ export class Budget {
     const { fuel: counter } = this.#meters;
     const left = Number(counter.value);
     if (this.limits.fuel === null || this.fuelUsed + this.#slice - left <= this.limits.fuel) return;
+    this.endSlice();
+  }
+
+  /** Ends the slice at the guest's next check: the thread has been used for something else. */
+  endSlice(): void {
+    const { fuel: counter } = this.#meters;
+    const left = Number(counter.value);
     if (left < 0) return;
-    // ends the slice here: what was left of it has not been used
+    // what was left of it has not been used
     this.#slice -= left + 1;
     counter.value = -1n;
+  }
+
+  /** The guest gives the thread away at its next check, however much of its turn is left. */
+  requestYield(): void {
+    this.#yieldRequested = true;
+    this.endSlice();
   }
 
   stop(reason: StopReason): void {
@@ -96,7 +113,10 @@ export class Budget {
     const now = performance.now();
     this.#account(now);
     if (this.#mustStop(now)) return SliceAnswer.trap;
-    if (this.#mayYield && now - this.#turnBegan >= quantumMs) return SliceAnswer.yield;
+    if (this.#mayYield && (this.#yieldRequested || now - this.#turnBegan >= quantumMs)) {
+      this.#yieldRequested = false;
+      return SliceAnswer.yield;
+    }
     this.#beginSlice(now);
     return SliceAnswer.go;
   }
@@ -124,9 +144,19 @@ export class Budget {
 
   /** A guest that has answered goes on to its end, so that its fuel does not depend on where a slice ended, but not beyond its limits. */
   #mustStop(now: number): boolean {
-    const limit = this.#outOfFuel() ? "outOfFuel" : now >= this.deadline ? "timedOut" : null;
+    const limit = this.#outOfFuel()
+      ? "outOfFuel"
+      : now >= this.deadline
+        ? "timedOut"
+        : this.#cpuLeft() <= 0
+          ? "outOfCpu"
+          : null;
     if (limit !== null) this.stop(limit);
     return limit !== null || (this.stopReason !== null && this.stopReason !== "finished");
+  }
+
+  #cpuLeft(): number {
+    return this.limits.cpuMs === null ? Number.POSITIVE_INFINITY : this.limits.cpuMs - this.cpuMs;
   }
 
   #outOfFuel(): boolean {
@@ -134,8 +164,8 @@ export class Budget {
   }
 
   #beginSlice(now: number): void {
-    const left = Math.max(0, this.deadline - now);
-    const wanted = Math.round(this.#fuelPerMs * Math.min(sliceMs, left));
+    const left = Math.max(0, Math.min(sliceMs, this.deadline - now, this.#cpuLeft()));
+    const wanted = Math.round(this.#fuelPerMs * left);
     let slice = Math.min(maxSlice, Math.max(minSlice, wanted));
     if (this.limits.fuel !== null) slice = Math.min(slice, Math.max(0, this.limits.fuel - this.fuelUsed));
     this.#slice = slice;

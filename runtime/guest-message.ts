@@ -6,6 +6,7 @@ import {
   type FetchRequest,
   type GuestError,
   type HeaderList,
+  type HostCall,
   type LogLine,
   type QueryParam,
   type QueryRequest,
@@ -20,6 +21,7 @@ export const messageLimits = {
   fetch: 64 * 1024,
   query: 1024 * 1024,
   crypto: 64 * 1024,
+  call: 128 * 1024,
   number: 32,
 } as const;
 
@@ -58,6 +60,12 @@ function object(kind: Kind, value: unknown): Fields {
 function string(kind: Kind, value: unknown): string {
   if (typeof value !== "string") throw new GuestMessageError(kind);
   return value;
+}
+
+function unsigned(kind: Kind, value: unknown, least = 0): number {
+  const number = value as number;
+  if (!Number.isInteger(value) || number < least || number > 0xffff_ffff) throw new GuestMessageError(kind);
+  return number;
 }
 
 const optionalString = (kind: Kind, value: unknown): string | undefined =>
@@ -125,13 +133,14 @@ export function readFetchRequest(text: Uint8Array): FetchRequest {
 
 /** The parameters are checked where they are encoded for the database. */
 export function readQueryRequest(text: Uint8Array): QueryRequest {
-  const { text: statement, params, lease } = object("query", parse("query", text));
+  const { text: statement, params, lease, textTypes } = object("query", parse("query", text));
   if (!Array.isArray(params)) throw new GuestMessageError("query");
   const request: QueryRequest = { text: string("query", statement), params: params as QueryParam[] };
-  if (lease === undefined) return request;
-  if (!Number.isInteger(lease) || (lease as number) < 1 || (lease as number) > 0xffff_ffff)
-    throw new GuestMessageError("query");
-  return { ...request, lease: lease as number };
+  if (lease !== undefined) request.lease = unsigned("query", lease, 1);
+  if (textTypes === "all") request.textTypes = "all";
+  else if (Array.isArray(textTypes)) request.textTypes = textTypes.map((type) => unsigned("query", type));
+  else if (textTypes !== undefined) throw new GuestMessageError("query");
+  return request;
 }
 
 /** A decimal number: an operation's, or a delay. */
@@ -151,6 +160,13 @@ export function readCryptoCall(text: Uint8Array): CryptoCall {
   const { method, args } = object("crypto", parse("crypto", text));
   if (!Array.isArray(args)) throw new GuestMessageError("crypto");
   return { method: string("crypto", method), args };
+}
+
+/** The service checks its arguments. */
+export function readHostCall(text: Uint8Array): HostCall {
+  const call = parse("call", text);
+  if (!Array.isArray(call) || typeof call[0] !== "string") throw new GuestMessageError("call");
+  return call as HostCall;
 }
 
 export function readDecodeRequest(text: Uint8Array): DecodeRequest {

@@ -32,17 +32,19 @@ export abstract class MeteredExecution {
   readonly #stopped = Promise.withResolvers<{ done: true; value: undefined }>();
   /** What was used, once it is over. */
   #used: Pick<InvocationMetrics, "fuel" | "memoryBytes" | "hostCalls"> | null = null;
-  #over!: () => void;
   /** Resolves when nothing of this execution is left. */
-  readonly over = new Promise<void>((resolve) => {
-    this.#over = resolve;
-  });
+  readonly #over = Promise.withResolvers<void>();
 
   constructor(options: RunOptions, scheduler: Scheduler, began: number) {
     this.options = options;
-    this.turns = new Turns(options.limits.timeoutMs, scheduler, began);
+    this.turns = new Turns(options.limits, scheduler, options.context.functionName, began);
     this.#scheduler = scheduler;
     this.#began = began;
+  }
+
+  /** Calls `listener` when nothing of this execution is left. */
+  onOver(listener: () => void): void {
+    void this.#over.promise.then(listener);
   }
 
   /** Runs the guest. Rejects with what comes out of it, or out of the host. */
@@ -55,7 +57,7 @@ export abstract class MeteredExecution {
   /** Gives back what the execution holds. `broken`: the host has failed. */
   protected abstract release(broken: boolean): void;
 
-  /** Runs to the outcome; see {@link over} for the end. */
+  /** Runs to the outcome; see {@link onOver} for the end. */
   async run(request: InvocationRequest): Promise<InvocationResult> {
     const { limits, signal } = this.options;
     // one more: the event loop's clock has a grain of 1 ms and may be early
@@ -64,7 +66,7 @@ export abstract class MeteredExecution {
     signal?.addEventListener("abort", onAbort);
     if (signal?.aborted) onAbort();
     void this.#execute(request);
-    void this.over.then(() => {
+    this.onOver(() => {
       clearTimeout(timer);
       signal?.removeEventListener("abort", onAbort);
     });
@@ -72,7 +74,7 @@ export abstract class MeteredExecution {
     const result = { outcome, metrics: this.#metrics(), logs: [...this.log.lines] };
     if (this.#used) return result;
     const final = () => ({ outcome, metrics: this.#metrics(), logs: this.log.lines });
-    return { ...result, background: this.over.then(final) };
+    return { ...result, background: this.#over.promise.then(final) };
   }
 
   sliceEnded(): "go" | "trap" | "yield" {
@@ -98,8 +100,15 @@ export abstract class MeteredExecution {
   }
 
   protected limitOutcome(): Outcome {
-    const { timeoutMs } = this.options.limits;
-    return this.turns.stopReason === "timedOut" ? { kind: "timedOut", timeoutMs } : { kind: "aborted" };
+    const { timeoutMs, cpuMs } = this.options.limits;
+    switch (this.turns.stopReason) {
+      case "timedOut":
+        return { kind: "timedOut", timeoutMs };
+      case "outOfCpu":
+        return { kind: "outOfCpu", cpuMs: cpuMs ?? 0 };
+      default:
+        return { kind: "aborted" };
+    }
   }
 
   async #execute(request: InvocationRequest): Promise<void> {
@@ -120,7 +129,7 @@ export abstract class MeteredExecution {
     this.#outcome.resolve(outcome);
     this.release(broken);
     this.#scheduler.give();
-    this.#over();
+    this.#over.resolve();
   }
 
   async #call(request: InvocationRequest, body: Uint8Array): Promise<Outcome> {

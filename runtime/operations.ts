@@ -29,7 +29,7 @@ const limits = {
   timers: 100_000,
   fetches: 50,
   fetchesAtOnce: 6,
-  queries: 1_000,
+  queries: 10_000,
   /** Each holds up to 256 KiB of the host's memory. */
   transcodings: 32,
   cryptoCalls: 20_000,

@@ -64,6 +64,17 @@ export const Op = {
   load: 18,
   /** Gives back a reserved database connection. text: the number of its lease. Returns 0. */
   release: 19,
+  /**
+   * A call whose result the guest waits for. text: {@link HostCall}, bytes: its payload. Returns the length of the result, which
+   * {@link Op.take} brings; {@link CallState.failed} − the length of a {@link GuestError}; or {@link CallState.pending}: then the guest is
+   * suspended until there is a result, and asks for its length by {@link Op.result}. Some calls can be made while an image is built, others return
+   * {@link Refused.building}.
+   */
+  call: 20,
+  /** What {@link Op.call} would have returned, had it been there. */
+  result: 21,
+  /** `bytes` receives the result of a call. Returns 0. */
+  take: 22,
 } as const;
 export type Op = (typeof Op)[keyof typeof Op];
 
@@ -120,9 +131,18 @@ export const Refused = {
   tooLarge: -3,
 } as const;
 
+/** What {@link Op.call} returns besides a length and {@link Refused}. */
+export const CallState = { pending: -16, failed: -32 } as const;
+
+/** Name of a service of the host and what it is to do: the service knows the shape. */
+export type HostCall = [service: string, ...args: unknown[]];
+
 /** Host → guest. */
 export const Event = {
-  /** text: {@link RequestHead}, bytes: the body (zero-length when there is none or it is a source). */
+  /**
+   * text: the {@link RequestHead} as {@link encodeHead} writes it, bytes: the body (zero-length when there is none or it is a source).
+   * In the place of an operation's number: {@link RequestFlag} bits.
+   */
   request: 1,
   /** Operation `id` succeeded; text and bytes as the operation says ("" and empty when it says nothing). */
   complete: 2,
@@ -130,23 +150,60 @@ export const Event = {
   reject: 3,
   /** The client went away: fire the request's AbortSignal. */
   abort: 4,
+  /** Top-level code and its microtasks have run: the function's entry must be there by now. */
+  built: 5,
+  /** Before any request, once for each set of them. text: variables and secrets of the function, an object of strings. */
+  variables: 6,
 } as const;
 export type Event = (typeof Event)[keyof typeof Event];
 
 export type HeaderList = [name: string, value: string][];
+
+/** What a guest needs of a request before it looks at its head. */
+export const RequestFlag = {
+  /** The body is source 0. */
+  stream: 1,
+  /** The method is HEAD. */
+  head: 2,
+} as const;
 
 export interface RequestHead {
   method: string;
   /** Absolute URL as the function sees it. */
   url: string;
   headers: HeaderList;
-  /** The body is source 0. */
-  stream?: boolean;
-  /** Variables and secrets of the function and the limits (`FUNCTION_TIMEOUT_MS`, …). */
-  env: Record<string, string>;
   context: { requestId: string; functionName: string; version: number };
   /** The clock, ms since the epoch. */
   now: number;
+}
+
+/** Numbers of the lines of an encoded head; names and values of the headers follow by turns. */
+export const HeadLine = {
+  method: 0,
+  url: 1,
+  now: 2,
+  requestId: 3,
+  functionName: 4,
+  version: 5,
+  headers: 6,
+} as const;
+
+/**
+ * A head as lines, which a guest takes apart when something asks for them: most functions need few, and JSON would have to be parsed whole.
+ *
+ * @throws TypeError for a line break in one of the parts: no HTTP message has one there.
+ */
+export function encodeHead({ method, url, headers, context, now }: RequestHead): string {
+  let text = `${method}\n${url}\n${now}\n${context.requestId}\n${context.functionName}\n${context.version}`;
+  let lines: number = HeadLine.headers;
+  for (const [name, value] of headers) {
+    text += `\n${name}\n${value}`;
+    lines += 2;
+  }
+  let found = 1;
+  for (let at = text.indexOf("\n"); at >= 0; at = text.indexOf("\n", at + 1)) found++;
+  if (found !== lines) throw new TypeError("a request's head has a line break in it");
+  return text;
 }
 
 export interface ResponseHead {
@@ -205,6 +262,8 @@ export interface QueryRequest {
    * A number that was released is not used again. Without one, each query may have another connection.
    */
   lease?: number;
+  /** Types (oids), elements of arrays included, of which values stay the text that the database sent; "all": every one. */
+  textTypes?: number[] | "all";
 }
 
 /** Parameters as JSON can carry them; bytes and dates are tagged. */

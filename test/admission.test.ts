@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Admission, type Release } from "../gateway/admission.ts";
 
-const admission = (queueTimeoutMs = 1000, queueLimit = 100) => new Admission({ queueTimeoutMs, queueLimit });
+const admission = (queueTimeoutMs = 1000, queueLimit = 100) =>
+  new Admission({ queueTimeoutMs, queueLimit, limit: 1000, totalQueueLimit: 1000 });
 const at = (gate: Admission, limit = 1, signal?: AbortSignal) =>
   Promise.resolve().then(() => gate.acquire("f", limit, signal));
 

@@ -11,7 +11,8 @@ import { connectBroker } from "../gateway/broker/broker-client.ts";
 import { Answer, Ask, encodeFrame, type Frame, readFrames } from "../gateway/broker/frames.ts";
 import type { PoolStats } from "../gateway/broker/pool.ts";
 import { type BrokerProcess, startBroker } from "../gateway/broker/start-broker.ts";
-import { PostgresServer, until } from "./support/system.ts";
+import { PostgresServer } from "./support/postgres-server.ts";
+import { until } from "./support/system.ts";
 
 const never = new AbortController().signal;
 

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
-import { loadConfig, lowerLimits } from "../gateway/config.ts";
+import { effectiveSettings, loadConfig, lowerLimits } from "../gateway/config.ts";
 import { ConfigError } from "../gateway/config-error.ts";
 import { flagOf, SETTING_NAMES, SETTINGS } from "../gateway/settings.ts";
 
@@ -132,5 +132,69 @@ describe("configuration (R1)", () => {
     assert.equal(flagOf("THIMBLE_DATA_DIR"), "--data-dir");
     const secret = SETTING_NAMES.filter((name) => "secret" in SETTINGS[name]);
     assert.deepEqual(secret, ["THIMBLE_ADMIN_KEY", "THIMBLE_MASTER_KEY"]);
+  });
+});
+
+describe("presets (R14)", () => {
+  test("give values to start from, which anything else given overrides", () => {
+    const fast = load({ THIMBLE_PRESET: "fast" });
+    assert.deepEqual(
+      [fast.limits.timeoutMs, fast.database.timeoutMs, fast.limits.concurrency],
+      [1000, 1000, 20],
+    );
+    const complex = load({ THIMBLE_PRESET: "complex" });
+    assert.deepEqual([complex.limits.timeoutMs, complex.limits.concurrency], [5000, 10]);
+    const heavy = load({ THIMBLE_PRESET: "heavy" });
+    assert.deepEqual(
+      [heavy.limits.concurrency, heavy.database.maxConnections, heavy.limits.memoryMb],
+      [20, 10, 256],
+    );
+    dotEnv("FUNCTION_TIMEOUT_MS=70\nTHIMBLE_PRESET=heavy\n");
+    const mixed = load({ THIMBLE_PRESET: "fast" }, { FUNCTION_MAX_CONCURRENT: "3" });
+    dotEnv("");
+    assert.deepEqual(
+      [mixed.limits.timeoutMs, mixed.limits.concurrency, mixed.database.timeoutMs, mixed.limits.memoryMb],
+      [70, 3, 1000, 128],
+    );
+    assert.match(
+      refusal({ THIMBLE_PRESET: "turbo" }).message,
+      /THIMBLE_PRESET="turbo".*fast, complex, heavy/,
+    );
+  });
+});
+
+describe("effective settings", () => {
+  test("tell the value in force and where it comes from, secrets masked", () => {
+    dotEnv("PORT=1001\n");
+    const settings = effectiveSettings({
+      cwd,
+      env: {
+        THIMBLE_PRESET: "fast",
+        THIMBLE_ADMIN_KEY: "a-key-that-nobody-sees",
+        DATABASE_URL: "postgres://me:hidden@host/db",
+      },
+      flags: { FUNCTION_MAX_MEMORY_MB: "64" },
+    });
+    dotEnv("");
+    const of = (name: string) => settings.find((one) => one.name === name);
+    assert.deepEqual(of("PORT"), { name: "PORT", value: 1001, origin: ".env" });
+    assert.deepEqual(of("FUNCTION_MAX_MEMORY_MB"), {
+      name: "FUNCTION_MAX_MEMORY_MB",
+      value: 64,
+      origin: "flag",
+    });
+    assert.deepEqual(of("FUNCTION_TIMEOUT_MS"), {
+      name: "FUNCTION_TIMEOUT_MS",
+      value: 1000,
+      origin: "preset",
+    });
+    assert.deepEqual(of("HOST"), { name: "HOST", value: "127.0.0.1", origin: "default" });
+    assert.deepEqual(of("FUNCTION_FUEL"), { name: "FUNCTION_FUEL", value: null, origin: "default" });
+    assert.equal(of("THIMBLE_ADMIN_KEY")?.origin, "environment");
+    assert.ok(!/nobody|hidden/.test(JSON.stringify(settings)));
+    assert.deepEqual(
+      settings.map(({ name }) => name),
+      SETTING_NAMES,
+    );
   });
 });

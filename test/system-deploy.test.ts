@@ -140,8 +140,8 @@ describe("a refused deployment", () => {
     assert.equal(body.error.code, "analysis_failed");
     const found = body.analysis.findings.map((one: Document) => `${one.rule} ${one.file}:${one.line}`);
     for (const expected of [
-      "dangerous-import index.ts:1",
-      "dangerous-import index.ts:2",
+      "process-execution index.ts:1",
+      "raw-socket index.ts:2",
       "config-invalid index.ts:5",
       "dynamic-code index.ts:9",
       "dynamic-code lib/compute.ts:2",

@@ -4,7 +4,8 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { after, before, describe, test } from "node:test";
 import postgres from "postgres";
-import { type Document, example, PostgresServer, System, until } from "./support/system.ts";
+import { PostgresServer } from "./support/postgres-server.ts";
+import { type Document, example, System, until } from "./support/system.ts";
 
 /** What functions reach outside of their sandbox: HTTP (R9), the database (R3, R9, R15), and the history of it all (R13). */
 

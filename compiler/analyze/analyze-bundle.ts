@@ -1,28 +1,37 @@
 import { SourceMap, type SourceMapPayload } from "node:module";
+import { packageOf } from "../bundle-paths.ts";
 import type { Bundle, Finding, Position, SourceFiles } from "../types.ts";
-import { analyze } from "./analyze.ts";
+import { checkAccess, fileContext } from "./checks.ts";
 import { parseSource } from "./parse.ts";
-import { fileContext, runRules, sortFindings } from "./rules.ts";
+import { sortFindings } from "./sort-findings.ts";
 import { SourceText } from "./source-text.ts";
 
 /** The name under which findings are shown that the source map leads nowhere. */
 export const BUNDLE_FILE = "bundle.js";
 
 /**
- * The rules for all code over a finished bundle, with every finding led back to its source: that is how packages are seen, and
- * files that were not sent. Findings in `node_modules` are warnings — what they ask for does not exist in a sandbox and throws there;
- * all others are errors, also when the map leads nowhere. What {@link analyze} finds in `sources` already is left out.
+ * The rules for all code over a finished bundle, with every finding led back to its source: that is how packages are seen, files that
+ * were not sent, and what goes from file to file. Findings in packages are warnings — what they ask for does not exist in a sandbox
+ * and throws there, if they ever get there; all others are errors, also when the map leads nowhere. What the sources' own
+ * analysis has found (`known`) is left out.
  *
  * The map comes from whoever made the bundle: it decides the place that is shown and error or warning, so rely on the sandbox, not on this.
  */
-export function analyzeBundle(bundle: Bundle, sources: SourceFiles): Finding[] {
+export function analyzeBundle(
+  bundle: Bundle,
+  sources: SourceFiles,
+  known: readonly Finding[] = [],
+): Finding[] {
   const source = parseSource(BUNDLE_FILE, bundle.code);
   if ("rule" in source) return [source];
   const inBundle: Finding[] = [];
-  runRules(fileContext(source, inBundle));
+  checkAccess(fileContext(source, inBundle, undefined));
   if (inBundle.length === 0) return [];
   const places = new OriginalPlaces(bundle.map, sources);
-  const seen = new Set(analyze(sources, { requireAnnotation: false }).findings.map(identity));
+  // A map may lead to the line beside, where types were taken out.
+  const seen = new Set(
+    known.flatMap((finding) => [-1, 0, 1].map((by) => identity({ ...finding, line: finding.line + by }))),
+  );
   const findings: Finding[] = [];
   for (const finding of inBundle) {
     const mapped = places.lead(finding);
@@ -33,6 +42,9 @@ export function analyzeBundle(bundle: Bundle, sources: SourceFiles): Finding[] {
   }
   return sortFindings(findings);
 }
+
+const PACKAGE_HINT =
+  "It throws if the function gets there. Leave it if it never does; otherwise use another package.";
 
 const identity = ({ rule, file, line }: Finding) => `${rule}\0${file}\0${line}`;
 
@@ -60,11 +72,11 @@ class OriginalPlaces {
   lead(finding: Finding): Finding {
     const position = this.#original(finding);
     if (!position) return finding;
-    const severity = isPackage(position.file) ? "warning" : finding.severity;
+    const dependency = packageOf(position.file);
     return {
       ...finding,
       ...position,
-      severity,
+      ...(dependency === undefined ? {} : { severity: "warning", package: dependency, hint: PACKAGE_HINT }),
       sourceLine: this.#texts.get(position.file)?.line(position.line) ?? "",
     };
   }
@@ -75,5 +87,3 @@ class OriginalPlaces {
     return { file: entry.originalSource, line: entry.originalLine + 1, column: entry.originalColumn + 1 };
   }
 }
-
-const isPackage = (file: string) => file.split("/").includes("node_modules");

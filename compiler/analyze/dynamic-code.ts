@@ -1,98 +1,92 @@
-import type {
-  Argument,
-  CallExpression,
-  Expression,
-  Identifier,
-  MemberExpression,
-  NewExpression,
-} from "@swc/core";
-import type { Rule, RuleContext } from "./rule.ts";
-import { constantString, propertyName, type SyntaxNode, unwrap } from "./tree.ts";
+import type { CallExpression, MemberExpression } from "@swc/core";
+import { isClass } from "./bindings.ts";
+import type { Invocation } from "./calls.ts";
+import type { Check, FileContext } from "./rule.ts";
+import { type SyntaxNode, unwrap } from "./tree.ts";
+import { textsOf, type Value } from "./value.ts";
 
-const HINT =
-  "Write the code as a function; for data use JSON.parse, for templates a library that needs no eval.";
-const CALLABLE = new Set(["FunctionExpression", "ArrowFunctionExpression"]);
-
-/** Code from strings: eval and Function under their names and by the detours through constructors; string timers. */
-export const dynamicCode: Rule = {
-  name: "dynamic-code",
-  create(context) {
-    const asked = new Set<object>();
-    return (node) => {
-      switch (node.type) {
-        case "UnaryExpression": {
-          const { operator, argument } = node as unknown as { operator: string; argument: Expression };
-          if (operator === "typeof") asked.add(argument);
-          return;
-        }
-        case "Identifier":
-          if (!asked.has(node) && isEval(node) && context.scope.isGlobal(node, "eval"))
-            report(node, "eval runs", context);
-          return;
-        case "MemberExpression":
-          return checkMember(node as unknown as MemberExpression, context);
-        case "CallExpression":
-        case "NewExpression":
-          return checkCall(node, context);
-      }
-    };
-  },
+/** Code from strings by `Function` and its like, under their names and by the detours through constructors; string timers. */
+export const dynamicCode: Check = (context) => {
+  const { flow } = context;
+  const check = (node: SyntaxNode) => checkCall(node as unknown as CallExpression, context);
+  for (const { of, name, node } of flow.bindings.patternReads) {
+    if (flow.names(name).includes("constructor") && flow.source(of).some(isFunctionLike))
+      report(node, context);
+  }
+  return {
+    CallExpression: check,
+    NewExpression: check,
+    MemberExpression(node) {
+      if (readsConstructor(node, context)) report(node, context);
+    },
+    TaggedTemplateExpression: check,
+    ClassDeclaration: (node) => checkClass(node, context),
+    ClassExpression: (node) => checkClass(node, context),
+  };
 };
 
-function checkMember(node: MemberExpression, context: RuleContext): void {
-  const path = context.scope.globalPath(node);
-  if (path?.length === 1 && path[0] === "eval") report(node, "eval runs", context);
-  // `Object.getPrototypeOf(async function () {}).constructor`: the only way to AsyncFunction and its like.
-  else if (isMember(node, "constructor") && functionBehind(node.object as Expression)) {
-    report(node, "The constructor of a function compiles", context);
-  }
-}
+const FUNCTION = "Function compiles code from a string";
 
-function functionBehind(expression: Expression): boolean {
-  const object = unwrap(expression);
-  if (CALLABLE.has(object.type)) return true;
-  if (isMember(object, "__proto__")) return CALLABLE.has(unwrap(object.object as Expression).type);
+const compiles = (value: Value) => value.kind === "reference" && value.path === "Function";
+
+/** `(async () => {}).constructor`: nobody needs it but to compile, and it is the only way to AsyncFunction and its like. */
+function readsConstructor(node: object, context: FileContext): boolean {
+  const { object, property } = node as MemberExpression;
   return (
-    isPrototypeLookup(object) && CALLABLE.has(unwrap(object.arguments[0]?.expression ?? object.callee).type)
+    context.flow.names(property).includes("constructor") && context.flow.values(object).some(isFunctionLike)
   );
 }
 
-function isPrototypeLookup(expression: Expression): expression is CallExpression {
-  if (expression.type !== "CallExpression") return false;
-  const callee = unwrap(expression.callee as Expression);
-  return isMember(callee, "getPrototypeOf");
+function isFunctionLike(value: Value): boolean {
+  if (value.kind === "prototype") return value.of !== undefined && isFunctionLike(value.of);
+  return value.kind === "function" && !isClass(value.node);
 }
 
-function checkCall(node: SyntaxNode, context: RuleContext): void {
-  const call = node as unknown as CallExpression | NewExpression;
-  const callee = unwrap(call.callee as Expression);
-  const path = context.scope.globalPath(callee)?.join(".");
-  const first: Argument | undefined = call.arguments?.[0];
-  if (path !== undefined && /^Function(\.(call|apply|bind))?$/.test(path)) {
-    report(node, "Function compiles", context);
-  } else if (path === "eval" && callee.type === "Identifier" && !isEval(callee)) {
-    report(node, "eval runs", context);
-  } else if (path === "Reflect.construct" || path === "Reflect.apply") {
-    const target = first && context.scope.globalPath(first.expression)?.join(".");
-    if (target === "Function") report(node, "Function compiles", context);
-  } else if (path === "setTimeout" || path === "setInterval") {
-    if (first && constantString(first.expression) !== undefined)
-      report(node, `${path} with a string runs`, context);
-  } else if (isMember(callee, "constructor")) {
-    const object = unwrap(callee.object as Expression);
-    if (functionBehind(object)) return;
-    if (isMember(object, "constructor") || isPrototypeLookup(object)) {
-      report(node, "The constructor of a constructor compiles", context);
-    }
+function checkCall(call: CallExpression, context: FileContext): void {
+  const callee = unwrap(call.callee ?? call);
+  if (callee.type === "MemberExpression" && readsConstructor(callee, context)) return;
+  for (const invocation of context.flow.invocations(call)) {
+    const message = messageFor(invocation, call, context);
+    if (message === undefined) continue;
+    context.report("dynamic-code", call, message);
+    return;
   }
 }
 
-const isEval = (identifier: object) => (identifier as Identifier).value === "eval";
-
-function isMember(expression: Expression, name: string): expression is MemberExpression {
-  return expression.type === "MemberExpression" && propertyName(expression.property) === name;
+function messageFor({ callee, args }: Invocation, call: object, { flow }: FileContext): string | undefined {
+  if (compiles(callee)) return FUNCTION;
+  if (callee.kind === "constructor" && callee.ofPrototype && args.length > 0 && isCall(call))
+    return "The constructor behind a prototype may compile code from a string";
+  const [first] = args;
+  if (!first || callee.kind !== "reference" || !/^set(?:Timeout|Interval|Immediate)$/.test(callee.path))
+    return undefined;
+  const isString =
+    textsOf(flow.operand(first)).length > 0 || ("expression" in first && isText(first.expression));
+  return isString ? `${callee.path} with a string runs code from a string` : undefined;
 }
 
-function report(node: object, subject: string, context: RuleContext): void {
-  context.report(node, `${subject} code from a string`, HINT);
+const isCall = (node: object) => (node as SyntaxNode).type === "CallExpression";
+
+/** Whether an expression makes a string, whatever is in it. */
+function isText(expression: object): boolean {
+  const node = unwrap(expression) as unknown as {
+    type: string;
+    operator?: string;
+    left: object;
+    right: object;
+  };
+  if (node.type === "TemplateLiteral" || node.type === "StringLiteral") return true;
+  return (
+    node.type === "BinaryExpression" && node.operator === "+" && (isText(node.left) || isText(node.right))
+  );
+}
+
+function checkClass(node: SyntaxNode, context: FileContext): void {
+  const { superClass } = node as unknown as { superClass?: object | null };
+  if (superClass && context.flow.values(superClass).some(compiles))
+    context.report("dynamic-code", node, FUNCTION);
+}
+
+function report(node: object, context: FileContext): void {
+  context.report("dynamic-code", node, "The constructor of a function compiles code from a string");
 }

@@ -1,9 +1,10 @@
+import { dirname, join } from "node:path/posix";
 import type { Expression, Identifier } from "@swc/core";
 import type { FileContext } from "./rule.ts";
-import { constantString, type SyntaxNode, unwrap } from "./tree.ts";
+import { constantString, propertyName, type SyntaxNode, unwrap, walk } from "./tree.ts";
 
 const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
-const ENTRY_NAMES = new Set(["default", "handler", ...METHODS]);
+const ENTRY_NAMES = new Set(["default", "handler", "onRequest", ...METHODS]);
 
 /** A statement of the entry file through which it is invoked, with the comments that stand before it. */
 interface EntryPoint {
@@ -12,30 +13,78 @@ interface EntryPoint {
 }
 
 /**
- * `entry-missing` and `annotation-missing`: the entry file must offer something to invoke, and say with a `@function` JSDoc tag
- * that this is meant. swc keeps no comments, but between the end of one statement and the start of the next there is nothing else.
+ * `entry-missing`, `annotation-missing` and `annotation-misplaced`: the entry file must offer something to invoke, and say with a
+ * `@function` JSDoc tag that this is meant. swc keeps no comments, but between the end of one statement and the start of the next
+ * there is nothing else.
  */
-export function checkEntry(context: FileContext, requireAnnotation: boolean): void {
+export function checkEntry(
+  context: FileContext,
+  requireAnnotation: boolean,
+  files: Readonly<Record<string, string>>,
+): void {
   const items = context.source.program.body as unknown as SyntaxNode[];
-  const comments = commentsBefore(context, items);
-  const points = entryPoints(context, items, comments);
-  if (points.length === 0) {
+  const points = entryPoints(context, items, commentsBefore(context, items));
+  const [first] = points;
+  if (!first) {
     context.report(
       "entry-missing",
       items[0] ?? context.source.program,
       "The entry file exports nothing that can be invoked",
-      "Add an entry: export default { fetch(request) { … } }, export function handler(body) { … }, or export function GET(request) { … }.",
     );
     return;
   }
   if (points.some((point) => hasFunctionTag(point.comments))) return;
-  context.report(
-    "annotation-missing",
-    points[0]!.item,
-    "The @function annotation is missing",
-    "Put /** @function */ on the line above the entry.",
-    requireAnnotation ? "error" : "warning",
+  const place = misplacedTag(context, items) ?? tagBehind(first.item, context.source.text.file, files);
+  const severity = requireAnnotation ? "error" : "warning";
+  if (place === undefined)
+    context.report("annotation-missing", first.item, "The @function annotation is missing", { severity });
+  else
+    context.report(
+      "annotation-misplaced",
+      first.item,
+      `The @function annotation is not on the entry, but ${place}`,
+      { severity },
+    );
+}
+
+/** Where the file says `@function` in a way that does not count. */
+function misplacedTag(
+  { source: { text, program, spanBase } }: FileContext,
+  items: SyntaxNode[],
+): string | undefined {
+  const found = [...text.text.matchAll(/@function(?![\w-])/g)].map(({ index }) =>
+    Buffer.byteLength(text.text.slice(0, index)),
   );
+  if (found.length === 0) return undefined;
+  const strings: [start: number, end: number][] = [];
+  walk(program, ({ type, span }) => {
+    if (/^(?:StringLiteral|TemplateLiteral|TemplateElement|JSXText|RegExpLiteral)$/.test(type))
+      strings.push([span.start - spanBase, span.end - spanBase]);
+  });
+  const offset = found.find((at) => !strings.some(([start, end]) => at >= start && at < end));
+  if (offset === undefined) return undefined;
+  const { line } = text.positionAt(offset);
+  const before = text.slice(0, offset);
+  const opened = before.lastIndexOf("/**");
+  const isJsDoc = opened > before.lastIndexOf("*/") && !/\/\/.*$/.test(before.slice(0, opened));
+  if (!isJsDoc) return `in a plain comment on line ${line}: only /** … */ counts`;
+  const inside = items.some(({ span }) => offset >= span.start - spanBase && offset < span.end - spanBase);
+  return inside ? `within a statement, on line ${line}` : `before another statement, on line ${line}`;
+}
+
+/** Whether the file that the entry comes from has the tag instead. */
+function tagBehind(
+  item: SyntaxNode,
+  file: string,
+  files: Readonly<Record<string, string>>,
+): string | undefined {
+  const specifier = (item as unknown as { source?: { value: string } }).source?.value;
+  if (!specifier?.startsWith(".")) return undefined;
+  const base = join(dirname(file), specifier);
+  const target = [base, base.replace(/\.js$/, ".ts"), `${base}.ts`, `${base}.js`].find((name) =>
+    Object.hasOwn(files, name),
+  );
+  return target !== undefined && hasFunctionTag(files[target]!) ? `in ${target}` : undefined;
 }
 
 function commentsBefore(context: FileContext, items: SyntaxNode[]): Map<SyntaxNode, string> {
@@ -83,7 +132,7 @@ function entryPoints(
         break;
       case "ExpressionStatement":
       case "VariableDeclaration":
-        if (startsServer(context, item)) add(item);
+        if (startsServer(context, item) || exportsByAssignment(item)) add(item);
         break;
     }
   }
@@ -100,10 +149,32 @@ function startsServer(context: FileContext, item: SyntaxNode): boolean {
   let expression = unwrap(initial);
   if (expression.type === "AwaitExpression") expression = unwrap(expression.argument);
   if (expression.type !== "CallExpression") return false;
-  const path = context.scope.globalPath(expression.callee as Expression)?.join(".");
-  if (path === "Deno.serve") return true;
+  const path = context.flow.path(expression.callee);
+  if (path === "Deno.serve" || path === "@hono/node-server#serve" || isListening(expression.callee))
+    return true;
   const first = expression.arguments[0]?.expression;
   return path === "addEventListener" && first !== undefined && constantString(first) === "fetch";
+}
+
+/** `createServer(…).listen(3000)`, `app.listen()` */
+function isListening(callee: object): boolean {
+  const target = unwrap(callee);
+  return target.type === "MemberExpression" && propertyName(target.property) === "listen";
+}
+
+/** `module.exports = …`, `exports.handler = …` */
+function exportsByAssignment(item: SyntaxNode): boolean {
+  const { expression } = item as unknown as { expression?: Expression };
+  const assignment = expression && unwrap(expression);
+  if (assignment?.type !== "AssignmentExpression") return false;
+  const names: string[] = [];
+  let target = unwrap(assignment.left);
+  for (; target.type === "MemberExpression"; target = unwrap(target.object))
+    names.unshift(propertyName(target.property) ?? "");
+  if (target.type !== "Identifier") return false;
+  if (target.value === "module" && names[0] === "exports")
+    return names[1] === undefined || isEntryName(names[1]);
+  return target.value === "exports" && names[0] !== undefined && isEntryName(names[0]);
 }
 
 function declarationsByName(items: SyntaxNode[]): Map<string, SyntaxNode> {

@@ -7,11 +7,13 @@ import { constantString, isNode, propertyName, type SyntaxNode, unwrap } from ".
 interface Field {
   accepts(value: unknown): boolean;
   expected: string;
+  range?: { min: number; max: number };
 }
 
-const positiveInteger = (maximum: number): Field => ({
-  accepts: (value) => Number.isSafeInteger(value) && (value as number) >= 1 && (value as number) <= maximum,
-  expected: `a whole number from 1 to ${maximum}`,
+const whole = (min: number, max: number): Field => ({
+  accepts: (value) => Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max,
+  expected: `a whole number from ${min} to ${max}`,
+  range: { min, max },
 });
 
 const hostName = /^(\*\.)?[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/i;
@@ -19,18 +21,23 @@ const hostName = /^(\*\.)?[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-
 /** What only WebAssembly modules are told. */
 type ModuleSetting = "stdio" | "args";
 
-/** Upper bounds are sanity only: the server lowers its own limits to these and never raises them. */
+/** What the platform supports; each server lowers it to its own limits and never raises them. */
 const FIELDS: Record<Exclude<keyof FunctionConfig, ModuleSetting>, Field> = {
-  timeoutMs: positiveInteger(3_600_000),
-  memoryMb: positiveInteger(4096),
-  concurrency: positiveInteger(100_000),
-  fuel: positiveInteger(Number.MAX_SAFE_INTEGER),
+  timeoutMs: whole(5, 5_000),
+  memoryMb: whole(4, 4_096),
+  concurrency: whole(1, 10_000),
+  cpuMs: whole(1, 3_600_000),
+  fuel: whole(1, Number.MAX_SAFE_INTEGER),
+  isolation: {
+    accepts: (value) => value === "request" || value === "instance",
+    expected: '"request" or "instance"',
+  },
   egress: {
     accepts: (value) =>
       Array.isArray(value) &&
-      value.length <= 1000 &&
-      value.every((host) => typeof host === "string" && hostName.test(host)),
-    expected: 'a list of host names, such as ["api.example.com"]',
+      value.length <= 100 &&
+      value.every((host) => typeof host === "string" && host.length <= 253 && hostName.test(host)),
+    expected: 'a list of at most 100 host names, such as ["api.example.com"]',
   },
   database: {
     accepts: (value) => value === "read" || value === "write" || value === false,
@@ -41,6 +48,8 @@ const FIELDS: Record<Exclude<keyof FunctionConfig, ModuleSetting>, Field> = {
     expected: 'a path, such as "/"',
   },
 };
+
+export const isConfigField = (name: string): boolean => Object.hasOwn(FIELDS, name);
 
 const MODULE_FIELDS: Record<keyof FunctionConfig, Field> = {
   ...FIELDS,
@@ -70,45 +79,52 @@ export function moduleConfigProblem(value: unknown): string | undefined {
   return undefined;
 }
 
-const HINT = "Write export const config = { … } with literal values only; it is read, never run.";
-
-/** Reads `export const config = {…}` from the tree of the entry file; what is wrong with it is reported as `config-invalid`. */
+/** Reads `export const config = {…}` from the tree of the entry file; what is wrong with it is reported. */
 export function readConfig(context: FileContext): FunctionConfig {
   const found = findConfig(context.source.program.body as unknown as SyntaxNode[]);
   if (!found) return {};
-  const invalid = (node: object, message: string, hint = HINT) =>
-    context.report("config-invalid", node, message, hint);
   const value = found.value && unwrap(found.value);
   if (!found.constant || value?.type !== "ObjectExpression") {
-    invalid(found.node, "config is not a constant literal object");
+    context.report("config-invalid", found.node, "config is not a constant literal object");
     return {};
   }
   const config: Record<string, unknown> = {};
   for (const property of value.properties) {
-    if (property.type !== "KeyValueProperty") {
-      invalid(
-        isNode(property) && "span" in property ? property : value,
-        "config holds something that is no literal",
-      );
+    if (property.type === "KeyValueProperty") {
+      const setting = readField(property.key, property.value, context);
+      if (setting) config[setting.key] = setting.value;
       continue;
     }
-    const key = propertyName(property.key);
-    const field =
-      key !== undefined && Object.hasOwn(FIELDS, key) ? FIELDS[key as keyof typeof FIELDS] : undefined;
-    if (!field) {
-      const name = key === undefined ? "The computed key" : `"${key}"`;
-      invalid(
-        property.key,
-        `${name} is no setting of a function`,
-        `Use one of ${Object.keys(FIELDS).join(", ")}.`,
-      );
-      continue;
-    }
-    const literal = readLiteral(property.value);
-    if (literal !== undefined && field.accepts(literal)) config[key!] = literal;
-    else invalid(property.value, `config.${key} must be ${field.expected}`);
+    const node = isNode(property) && "span" in property ? property : value;
+    context.report("config-invalid", node, "config holds something that is no literal");
   }
   return config as FunctionConfig;
+}
+
+function readField(
+  keyNode: object,
+  valueNode: Expression,
+  context: FileContext,
+): { key: string; value: unknown } | undefined {
+  const key = propertyName(keyNode);
+  if (key === undefined || !isConfigField(key)) {
+    const name = key === undefined ? "The computed key" : `"${key}"`;
+    const hint = `Use one of ${Object.keys(FIELDS).join(", ")}.`;
+    context.report("config-invalid", keyNode, `${name} is no setting of a function`, { hint });
+    return undefined;
+  }
+  const { accepts, expected, range } = FIELDS[key as keyof typeof FIELDS];
+  const value = readLiteral(valueNode);
+  if (value !== undefined && accepts(value)) return { key, value };
+  if (range && Number.isSafeInteger(value)) {
+    const side = (value as number) < range.min ? "below" : "above";
+    context.report(
+      "config-limit",
+      valueNode,
+      `config.${key} is ${value}, ${side} what the platform supports: ${range.min} to ${range.max}`,
+    );
+  } else context.report("config-invalid", valueNode, `config.${key} must be ${expected}`);
+  return undefined;
 }
 
 interface ConfigExport {

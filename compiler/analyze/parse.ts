@@ -3,13 +3,12 @@ import { type Module, type ParserConfig, parseSync, type Script } from "@swc/cor
 import type { Finding } from "../types.ts";
 import { findTooDeep, MAX_SOURCE_LENGTH_BYTES } from "./nesting.ts";
 import type { ParsedSource } from "./rule.ts";
+import { RULES } from "./rules.ts";
 import { SourceText } from "./source-text.ts";
 import { syntaxErrorFinding } from "./syntax-error.ts";
 
 const TYPESCRIPT = new Set([".ts", ".tsx", ".mts", ".cts"]);
 const JAVASCRIPT = new Set([".js", ".jsx", ".mjs", ".cjs"]);
-
-const TOO_LARGE = "Move data out of the source, or import only what is used.";
 
 /** Files that hold code: data and declarations for the type checker are not analysed. */
 export function isCode(file: string): boolean {
@@ -37,7 +36,7 @@ export function refuseHostile(file: string, source: string): Finding | undefined
       sourceLine: "",
       rule: "too-large",
       message: `The file has ${text.byteLength} bytes; ${MAX_SOURCE_LENGTH_BYTES} is the limit`,
-      hint: TOO_LARGE,
+      hint: RULES["too-large"].hint,
     };
   }
   const extension = extname(file);
@@ -50,10 +49,7 @@ export function refuseHostile(file: string, source: string): Finding | undefined
     ...at(Buffer.byteLength(text.text.slice(0, tooDeep.index))),
     rule: tooDeep.rule,
     message: tooDeep.message,
-    hint:
-      tooDeep.rule === "too-large"
-        ? TOO_LARGE
-        : "Split it up: name the inner parts, or build the value in a loop.",
+    hint: RULES[tooDeep.rule].hint,
   };
 }
 

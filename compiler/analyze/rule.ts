@@ -1,8 +1,20 @@
 import type { Module, Script } from "@swc/core";
 import type { Finding } from "../types.ts";
-import type { Scope } from "./scope.ts";
+import type { Flow } from "./flow.ts";
+import type { RuleId } from "./rules.ts";
 import type { SourceText } from "./source-text.ts";
 import type { SyntaxNode } from "./tree.ts";
+
+/** What a rule is about, as docs/ANALYSIS.md tells it. */
+export interface RuleDescription {
+  severity: Finding["severity"];
+  /** Why it matters, in one or two sentences. */
+  explanation: string;
+  /** How to mend it, where the finding itself does not know better. */
+  hint: string;
+  /** Code that has the finding, and the same done well. */
+  example?: { bad: string; good: string };
+}
 
 /** One source, parsed. Spans in `program` count from `spanBase`. */
 export interface ParsedSource {
@@ -11,21 +23,23 @@ export interface ParsedSource {
   spanBase: number;
 }
 
-/** What is known of one file while its rules run. */
+/** What is known of one file while it is checked. */
 export interface FileContext {
   source: ParsedSource;
-  scope: Scope;
-  report(rule: string, node: object, message: string, hint: string, severity?: Finding["severity"]): void;
+  flow: Flow;
+  report(rule: RuleId, node: object, message: string, options?: ReportOptions): void;
 }
 
-/** The same for one rule, which reports under its own name. */
-export interface RuleContext {
-  scope: Scope;
-  report(node: object, message: string, hint: string): void;
+export interface ReportOptions {
+  /** Instead of the rule's own. */
+  hint?: string;
+  severity?: Finding["severity"];
+  /** The source line is shown without what the node holds. */
+  masks?: boolean;
 }
 
-/** A rule looks at every node of every file that runs. `create` is called once per file and may keep state. */
-export interface Rule {
-  name: string;
-  create(context: RuleContext): (node: SyntaxNode) => void;
-}
+/** What to do with nodes of these types; called in source order. */
+export type Visitors = Record<string, (node: SyntaxNode) => void>;
+
+/** Looks at the nodes of one file. May keep state: it is made anew for each file. */
+export type Check = (context: FileContext) => Visitors;

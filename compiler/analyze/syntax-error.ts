@@ -1,4 +1,5 @@
 import type { Finding } from "../types.ts";
+import { RULES } from "./rules.ts";
 import type { SourceText } from "./source-text.ts";
 
 /**
@@ -22,7 +23,7 @@ export function syntaxErrorFinding(
     rule: "syntax-error",
     severity: "error",
     message: lines[0]!.replace(/^\s*(?:x|×)\s*/, "").trim(),
-    hint: "Correct the syntax; nothing else in this file was analysed.",
+    hint: RULES["syntax-error"].hint,
     file: text.file,
     line,
     column: Math.max(1, line === 1 ? column - 1 : column),

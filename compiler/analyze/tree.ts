@@ -17,28 +17,49 @@ const TYPE_KEYS = new Set([
   "superTypeParams",
   "implements",
   "span",
+  "spread",
 ]);
 const TYPE_NODES = new Set(["TsInterfaceDeclaration", "TsTypeAliasDeclaration"]);
 
-/** Calls `visit` for every node that runs, in source order, without recursion; types and ambient declarations are left out. */
-export function walk(root: object, visit: (node: SyntaxNode) => void): void {
-  const pending: object[] = [root];
-  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
-    if (isNode(next)) {
-      if (TYPE_NODES.has(next.type) || (next as { declare?: boolean }).declare === true) continue;
-      visit(next);
-    }
-    const first = pending.length;
-    for (const key in next) {
-      const value = (next as Record<string, unknown>)[key];
-      if (typeof value === "object" && value !== null && !TYPE_KEYS.has(key)) pending.push(value);
-    }
-    for (let low = first, high = pending.length - 1; low < high; low++, high--) {
-      const later = pending[high]!;
-      pending[high] = pending[low]!;
-      pending[low] = later;
-    }
+/** Whether a node holds nothing that runs: types and ambient declarations. */
+export const isTypeOnly = (node: SyntaxNode) =>
+  TYPE_NODES.has(node.type) || (node as { declare?: boolean }).declare === true;
+
+/** The properties of each type of node that can hold others. All nodes of one type have the same ones, so the first tells. */
+const childKeys = new Map<string, readonly string[]>();
+
+/** Calls `visit` for what a node directly consists of, in source order; types are left out. */
+export function eachChild(node: object, visit: (child: SyntaxNode) => void): void {
+  const { type } = node as SyntaxNode;
+  let keys = childKeys.get(type);
+  if (!keys) {
+    keys = Object.keys(node).filter((key) => {
+      const value = (node as Record<string, unknown>)[key];
+      return !TYPE_KEYS.has(key) && (typeof value === "object" || value === undefined);
+    });
+    if (type !== undefined) childKeys.set(type, keys);
   }
+  for (const key of keys) {
+    const value = (node as Record<string, unknown>)[key];
+    if (typeof value === "object" && value !== null) eachNode(value, visit);
+  }
+}
+
+/** Lists and records that are no nodes (arguments, switch cases …) are looked through. */
+function eachNode(value: object, visit: (child: SyntaxNode) => void): void {
+  if (Array.isArray(value)) {
+    for (const item of value) if (typeof item === "object" && item !== null) eachNode(item, visit);
+  } else if (isNode(value)) visit(value);
+  else eachChild(value, visit);
+}
+
+/** Calls `visit` for a node and all below it that run, in source order, until it answers `false`: that part is left out. */
+export function walk(root: object, visit: (node: SyntaxNode) => unknown): void {
+  const step = (node: SyntaxNode): void => {
+    if (!isTypeOnly(node) && visit(node) !== false) eachChild(node, step);
+  };
+  if (isNode(root)) step(root);
+  else eachChild(root, step);
 }
 
 export function isNode(value: unknown): value is SyntaxNode {
@@ -47,39 +68,33 @@ export function isNode(value: unknown): value is SyntaxNode {
   );
 }
 
-type Wrapper = { expression: Expression };
+const WRAPPERS: Record<string, "expression" | "base" | "expressions"> = {
+  ParenthesisExpression: "expression",
+  TsAsExpression: "expression",
+  TsNonNullExpression: "expression",
+  TsConstAssertion: "expression",
+  TsTypeAssertion: "expression",
+  TsSatisfiesExpression: "expression",
+  TsInstantiation: "expression",
+  TsInstantiationExpression: "expression",
+  OptionalChainingExpression: "base",
+  SequenceExpression: "expressions",
+};
 
-/** The expression whose value this is: without parentheses and type casts; of `(0, f)` the last part. */
+/** An expression without parentheses and type casts; of `(0, f)` the last part. */
 export function unwrap(expression: object): Expression {
   let current = expression as Expression;
-  for (;;) {
-    switch (current.type as string) {
-      case "ParenthesisExpression":
-      case "TsAsExpression":
-      case "TsNonNullExpression":
-      case "TsConstAssertion":
-      case "TsTypeAssertion":
-      case "TsSatisfiesExpression":
-      case "TsInstantiation":
-      case "TsInstantiationExpression":
-        current = (current as unknown as Wrapper).expression;
-        break;
-      case "OptionalChainingExpression":
-        current = (current as unknown as { base: Expression }).base;
-        break;
-      case "SequenceExpression":
-        current = (current as unknown as { expressions: Expression[] }).expressions.at(-1)!;
-        break;
-      default:
-        return current;
-    }
+  for (let key = WRAPPERS[current.type]; key !== undefined; key = WRAPPERS[current.type]) {
+    const inner = (current as unknown as Record<string, unknown>)[key];
+    current = (Array.isArray(inner) ? inner.at(-1) : inner) as Expression;
   }
+  return current;
 }
 
 /** Parts of a concatenation that are folded, so that hostile chains stay cheap. */
 const MAX_FOLDED_PARTS = 64;
 
-/** The string that an expression is without running anything: a literal, a template without parts, or a `+` of those. */
+/** The string that is written down: a literal, a template without parts, or a `+` of those. */
 export function constantString(expression: object): string | undefined {
   const pending: Expression[] = [unwrap(expression)];
   let text = "";
@@ -95,45 +110,17 @@ export function constantString(expression: object): string | undefined {
   return text;
 }
 
-/** The name of a member expression's property, if it is written down: `a.b`, `a["b"]`. */
+/** The name of a member or property, if it is written down: `a.b`, `a["b"]`, `{ "b": 1 }`. */
 export function propertyName(property: object): string | undefined {
-  const node = property as SyntaxNode & { value?: string; expression?: Expression };
+  const node = property as SyntaxNode & { value?: string | number; expression?: Expression };
   if (node.type === "Computed") return constantString(node.expression!);
-  if (node.type === "StringLiteral" || node.type === "Identifier") return node.value;
-  return undefined;
+  if (node.type === "StringLiteral" || node.type === "Identifier") return node.value as string;
+  if (node.type === "PrivateName") return `#${node.value}`;
+  return node.type === "NumericLiteral" ? String(node.value) : undefined;
 }
 
-/** What an object pattern takes: `{ a, b: c, "d": e = 1 }` → a, b, d with the variables that receive them. */
-export function patternEntries(
-  pattern: object,
-): { name: string; node: SyntaxNode; local: Identifier | undefined }[] {
-  const { type, properties } = pattern as { type: string; properties?: PatternProperty[] };
-  if ((type !== "ObjectPattern" && type !== "ObjectExpression") || !properties) return [];
-  return properties.flatMap((property) => {
-    if (property.type === "Identifier") {
-      return [
-        {
-          name: (property as unknown as Identifier).value,
-          node: property,
-          local: property as unknown as Identifier,
-        },
-      ];
-    }
-    if (!property.key || !isNode(property.key)) return [];
-    const name = propertyName(property.key);
-    if (name === undefined) return [];
-    const target =
-      property.type === "AssignmentPatternProperty" ? property.key : assignedName(property.value);
-    const local = target?.type === "Identifier" ? (target as unknown as Identifier) : undefined;
-    return [{ name, node: property.key, local }];
-  });
-}
-
-function assignedName(target: SyntaxNode | undefined): SyntaxNode | undefined {
-  return target?.type === "AssignmentPattern" ? (target as unknown as { left: SyntaxNode }).left : target;
-}
-
-interface PatternProperty extends SyntaxNode {
-  key?: SyntaxNode;
-  value?: SyntaxNode;
+/** Names a binding: swc numbers the scopes while it parses. Undefined for identifiers that name no variable. */
+export function bindingOf(identifier: object): string | undefined {
+  const { value, ctxt } = identifier as Identifier & { ctxt?: number };
+  return ctxt === undefined ? undefined : `${value}:${ctxt}`;
 }

@@ -1,16 +1,22 @@
 import type { BudgetLimits } from "../../runtime/budget.ts";
 import { readDecodeRequest, readGuestError, readLogLine } from "../../runtime/guest-message.ts";
+import { Calls } from "../../runtime/host/calls.ts";
 import { Decoders } from "../../runtime/host/decoders.ts";
 import { type Image, pageSize } from "../../runtime/image.ts";
 import type { Instance } from "../../runtime/instance.ts";
-import type { LogLine, RequestHead } from "../../runtime/protocol.ts";
-import { Event, Op, Refused } from "../../runtime/protocol.ts";
+import type { GuestError, LogLine } from "../../runtime/protocol.ts";
+import { Event, encodeHead, Op, Refused } from "../../runtime/protocol.ts";
 import { type Failure, Sandbox } from "../../runtime/sandbox.ts";
 import { Scheduler } from "../../runtime/scheduler.ts";
 import { CompileError } from "../errors.ts";
 
 /** Bounds of the code that runs while an image is built: top-level code of the function and its packages. */
-const buildLimits: BudgetLimits = { timeoutMs: 5_000, memoryLimitBytes: 128 * 1024 * 1024, fuel: null };
+const buildLimits: BudgetLimits = {
+  timeoutMs: 5_000,
+  cpuMs: null,
+  memoryLimitBytes: 128 * 1024 * 1024,
+  fuel: null,
+};
 
 const maxLogLines = 100;
 
@@ -67,12 +73,14 @@ export class BuildSandbox extends Sandbox {
   readonly #exports: Record<string, (...args: (number | Uint8Array)[]) => number>;
   readonly logs: LogLine[] = [];
   readonly #decoders = new Decoders();
+  readonly #calls = new Calls(null);
+  #failure: GuestError | null = null;
   #warmUp: { answered: boolean; refused: Set<string>; failure: string | null } | null = null;
 
   declare readonly instance: Instance;
 
   constructor(instance: Instance) {
-    super(instance, buildLimits, new Scheduler());
+    super(instance, buildLimits, new Scheduler(), "build");
     this.#exports = instance.exports as never;
     instance.exports["bridge:seed0"].value = 0x9e3779b97f4a7c15n as never;
     instance.exports["bridge:seed1"].value = 0xbf58476d1ce4e5b9n as never;
@@ -157,6 +165,24 @@ export class BuildSandbox extends Sandbox {
     return error;
   }
 
+  /**
+   * Lets the function be complete: its entry is looked for, and what top-level code must not leave behind.
+   *
+   * @throws CompileError when there is no entry.
+   */
+  async complete(): Promise<void> {
+    this.#failure = null;
+    this.instance.provide();
+    const status = await this.enter(() => this.instance.dispatch(Event.built, 0, 0, 0));
+    this.budget.enter(false);
+    if (typeof status !== "number") throw new CompileError(explain(status));
+    const failure = this.#failure as GuestError | null;
+    if (failure === null) return;
+    const error = new CompileError(`${threw}${failure.name}: ${failure.message}`);
+    error.stack = `${error.message}\n${failure.stack ?? ""}`;
+    throw error;
+  }
+
   /** The image of what has been evaluated so far, without its garbage. */
   capture(): Image {
     this.#exports.qjs_run_gc!();
@@ -171,15 +197,14 @@ export class BuildSandbox extends Sandbox {
    * image. Returns why the image should not be used, or null.
    */
   async warmUp(path: string): Promise<string | null> {
-    const head: RequestHead = {
+    const head = encodeHead({
       method: "GET",
       url: `http://localhost${path}`,
       headers: [["host", "localhost"]],
-      env: {},
       context: { requestId: "warm-up", functionName: "warm-up", version: 0 },
       now: buildTimeMs,
-    };
-    const text = Buffer.from(JSON.stringify(head));
+    });
+    const text = Buffer.from(head);
     this.#warmUp = { answered: false, refused: new Set(), failure: null };
     this.instance.provide(text);
     const status = await this.enter(() => this.instance.dispatch(Event.request, 0, text.length, 0));
@@ -196,9 +221,18 @@ export class BuildSandbox extends Sandbox {
   op(op: number, text: Uint8Array, bytes: Uint8Array): number {
     // the same everywhere and at any time
     if (op === Op.decode) return this.#decoders.decode(readDecodeRequest(text), bytes);
+    if (op === Op.call) return this.#calls.call(text, bytes);
+    if (op === Op.take) {
+      this.#calls.take(bytes);
+      return 0;
+    }
     if (op === Op.log && this.logs.length < maxLogLines) this.logs.push(readLogLine(text));
     if (op === Op.log || op === Op.now) return 0;
-    if (this.#warmUp === null) return Refused.building;
+    if (this.#warmUp === null) {
+      if (op !== Op.fail) return Refused.building;
+      this.#failure = readGuestError(text);
+      return 0;
+    }
     if (op === Op.respond) this.#warmUp.answered = true;
     else if (op === Op.fail) {
       const { name, message } = readGuestError(text);

@@ -11,11 +11,18 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 /** Folders whose files decide what the engine module looks like. */
 const inputFolders = ["compiler/wasm", "compiler/engine", "runtime/guest", "runtime"];
 
+/** The engine, compiled; see {@link loadEngineBytes}. */
+export async function loadEngine(cacheDir?: string): Promise<Engine> {
+  return Engine.compile(await loadEngineBytes(cacheDir));
+}
+
 /**
- * The engine, compiled: built on first use, which takes half a second, then kept in `cacheDir` under the hash of all its inputs.
+ * The engine module: built on first use, which takes half a second, then kept in `cacheDir` under the hash of all its inputs.
  * `cacheDir` defaults to `node_modules/.cache/thimble`; a folder that can't be written only costs the time.
  */
-export async function loadEngine(cacheDir = path.join(root, "node_modules/.cache/thimble")): Promise<Engine> {
+export async function loadEngineBytes(
+  cacheDir = path.join(root, "node_modules/.cache/thimble"),
+): Promise<Uint8Array<ArrayBuffer>> {
   const files = await readEngineFiles();
   const hash = createHash("sha256").update(files.engine);
   for (const name of Object.keys(files.extensions).sort()) hash.update(files.extensions[name]!);
@@ -27,10 +34,10 @@ export async function loadEngine(cacheDir = path.join(root, "node_modules/.cache
   for (const file of partFiles()) hash.update(await readFile(file));
   const file = path.join(cacheDir, `engine-${hash.digest("hex").slice(0, 16)}.wasm`);
   const cached = await readFile(file).catch(() => null);
-  if (cached) return Engine.compile(cached);
+  if (cached) return cached;
   const bytes = await buildEngine({ ...files, prelude: await bundlePrelude(), parts: await bundleParts() });
   await store(file, bytes).catch(() => {});
-  return Engine.compile(bytes);
+  return bytes;
 }
 
 /** Writes beside the file first, since another process must never read half of it, and removes those of earlier versions. */

@@ -2,10 +2,11 @@ import { fileURLToPath } from "node:url";
 import { rolldown } from "rolldown";
 import { partNames } from "../../runtime/guest/parts.ts";
 
-/** Where the parts come from that are loaded when they are first used. */
+/** Where the parts come from that are loaded when they are first used: a package, or the guest library itself. */
 const partEntries = {
   streams: "web-streams-polyfill",
   urlPattern: "urlpattern-polyfill/urlpattern",
+  sql: "../../runtime/guest/sql.ts",
 } satisfies Record<(typeof partNames)[number], string>;
 
 /** The guest library as one script, ready to be evaluated into the base image. */
@@ -13,7 +14,7 @@ export async function bundlePrelude(): Promise<string> {
   return bundle(fileURLToPath(new URL("../../runtime/guest/main.ts", import.meta.url)));
 }
 
-/** Files of the packages that the parts are made of. */
+/** Files that the parts are made of; what these import of the guest library is beside them. */
 export const partFiles = (): string[] =>
   partNames.map((name) => fileURLToPath(import.meta.resolve(partEntries[name])));
 

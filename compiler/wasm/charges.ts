@@ -2,7 +2,7 @@ import { bulkBytesPerFuelLog2, costOf } from "./costs.ts";
 import { type Flow, LoopKind } from "./flow.ts";
 import { Opcode } from "./instructions.ts";
 
-/** What to charge where, by the number of the instruction. */
+/** What to charge where, by the point. */
 export interface Charges {
   /** From the function's entry on. */
   entry: number;
@@ -24,7 +24,6 @@ interface Frame {
   /** For a loop: the most and the least that a way out of it leads to; the most is paid before the loop. */
   exit: number;
   leastExit: number;
-  loop: boolean;
 }
 
 /** Rounds in which labels that need a charge of their own are looked for; after them, all have one. */
@@ -70,9 +69,11 @@ function planRound(
   const before = new Map<number, number>();
   const turns = new Map<number, number>();
   const frames: Frame[] = [];
+  /** Places of the loops among them. */
+  const loops: number[] = [];
   let cost = 0;
 
-  /** Charges what follows instruction `at` there, but for what every way has to pay. */
+  /** Charges what follows point `at` there, but for what every way has to pay. */
   const cut = (at: number, common = 0): void => {
     after.set(at, cost - common);
     cost = common;
@@ -86,8 +87,13 @@ function planRound(
     loop.leastExit = Math.min(loop.leastExit, label);
   };
   const outermostLoop = (from: number): Frame | undefined => {
-    for (let i = from; i < frames.length; i++) if (frames[i]!.loop) return frames[i];
-    return undefined;
+    let [low, high] = [0, loops.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (loops[middle]! < from) low = middle + 1;
+      else high = middle;
+    }
+    return low < loops.length ? frames[loops[low]!] : undefined;
   };
   /** What a branch has to pay for the code behind the label. */
   const behind = (depth: number): number => {
@@ -107,7 +113,7 @@ function planRound(
     if (loop) leave(loop, 0);
   };
 
-  for (let at = flow.count - 1; at >= 0; at--) {
+  for (let at = flow.last - 1; at >= flow.first; at--) {
     const op = flow.op[at]!;
     const own = costOf(op);
     switch (op) {
@@ -122,14 +128,14 @@ function planRound(
           elseAt: -1,
           exit: 0,
           leastExit: Number.POSITIVE_INFINITY,
-          loop: opened === Opcode.loop,
         };
         const joins =
           opener >= 0 && (flow.branches[opener]! > 0 || opened === Opcode.if || opened === Opcode.try);
         if (cost > 0 && opener >= 0) {
           if (flow.caught[opener] === 1 || charged.has(opener) || (all && joins)) cut(at);
         }
-        if (frame.loop) {
+        if (opened === Opcode.loop) {
+          loops.push(frames.length);
           leave(frame, cost);
           cost = 0;
         } else frame.label = cost;
@@ -167,6 +173,7 @@ function planRound(
         break;
       case Opcode.loop: {
         const { exit, leastExit, opener } = frames.pop()!;
+        loops.pop();
         if (exit - leastExit > grain) chargeLabel(opener);
         const turn = Math.max(1, cost);
         turns.set(at, turn);
@@ -209,11 +216,9 @@ function planRound(
         break;
       case Opcode.memoryFill:
       case Opcode.memoryCopy:
-      case Opcode.memoryInit: {
-        const size = constantSize(flow, at);
-        cost += own + (size === undefined ? 0 : size >>> bulkBytesPerFuelLog2);
+      case Opcode.memoryInit:
+        cost += own + ((flow.size.get(at) ?? 0) >>> bulkBytesPerFuelLog2);
         break;
-      }
       default:
         cost += own;
     }
@@ -221,17 +226,7 @@ function planRound(
       before.set(at, cost);
       cost = 0;
     }
+    cost += flow.plain[at]!;
   }
   return { entry: cost, after, before, turns };
-}
-
-/** Largest size for which a bulk instruction is charged like any other. */
-const maxConstantSize = 1024;
-
-/** The size of a bulk memory instruction, where the instruction before it says so. */
-export function constantSize(flow: Flow, at: number): number | undefined {
-  const before = at > 0 ? flow.op[at - 1] : undefined;
-  if (before !== Opcode.i32Const && before !== Opcode.i64Const) return undefined;
-  const size = flow.index[at - 1]!;
-  return size >= 0 && size <= maxConstantSize ? size : undefined;
 }

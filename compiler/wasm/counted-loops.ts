@@ -1,6 +1,5 @@
 import type { Assembler } from "./assembler.ts";
-import type { Flow } from "./flow.ts";
-import { Opcode } from "./instructions.ts";
+import { InstructionReader, Opcode } from "./instructions.ts";
 
 /**
  * A loop whose number of turns shows before it begins: a variable goes up or down by a constant, and is compared with something that
@@ -14,14 +13,9 @@ export interface CountedLoop {
   /** Goes on while `counter ⟨compare⟩ limit`. */
   compare: number;
   limit: { local: number } | { constant: number };
-  /** The instruction behind the counter's, where the condition begins, and the branch back. */
-  conditionAt: number;
-  branchAt: number;
+  /** Where, behind the counter's new value, the condition begins. */
+  conditionStart: number;
 }
-
-/** Instructions that write a local variable. */
-const writes = (flow: Flow, at: number, local: number): boolean =>
-  (flow.op[at] === Opcode.localSet || flow.op[at] === Opcode.localTee) && flow.index[at] === local;
 
 /** Which way the counter of a loop with this comparison goes; 0 for either. */
 const directions = new Map<number, number>([
@@ -32,45 +26,60 @@ const directions = new Map<number, number>([
   [Opcode.i32GtU, -1],
 ]);
 
+interface Instruction {
+  op: number;
+  index: number;
+  start: number;
+}
+
 /**
- * Recognises the loop that instructions `opener` to `end` make: one without other ways out, which ends in
- * `counter += step; if (counter ⟨compare⟩ limit) repeat`.
+ * Recognises the loop whose turn is the code from byte `from` to `to`, where the branch back stands, if there is no other way out and it
+ * ends in `counter += step; if (counter ⟨compare⟩ limit) repeat`.
  */
-export function countedLoop(flow: Flow, opener: number, end: number): CountedLoop | undefined {
-  const { op, index } = flow;
-  const branchAt = end - 1;
-  if (op[branchAt] !== Opcode.brIf || flow.target[branchAt] !== opener) return undefined;
-  let conditionAt = branchAt;
+export function countedLoop(code: Uint8Array, from: number, to: number): CountedLoop | undefined {
+  const reader = new InstructionReader(code.subarray(from, to));
+  /** What is written before the last instructions. */
+  const written = new Set<number>();
+  const ending: Instruction[] = [];
+  while (reader.next()) {
+    ending.push({ op: reader.op, index: reader.index, start: from + reader.start });
+    if (ending.length <= longestEnding) continue;
+    const { op, index } = ending.shift()!;
+    if (op === Opcode.localSet || op === Opcode.localTee) written.add(index);
+  }
+  const last = ending.at(-1);
   let compare: number = Opcode.i32Ne;
   let limit: CountedLoop["limit"] = { constant: 0 };
-  if (directions.has(op[branchAt - 1]!)) {
-    compare = op[branchAt - 1]!;
-    conditionAt = branchAt - 2;
-    if (op[conditionAt] === Opcode.localGet) limit = { local: index[conditionAt]! };
-    else if (op[conditionAt] === Opcode.i32Const) limit = { constant: index[conditionAt]! };
+  let conditionStart = to;
+  if (last !== undefined && directions.has(last.op)) {
+    compare = last.op;
+    ending.pop();
+    const against = ending.pop();
+    if (against?.op === Opcode.localGet) limit = { local: against.index };
+    else if (against?.op === Opcode.i32Const) limit = { constant: against.index };
     else return undefined;
+    conditionStart = against.start;
   }
-  const [get, value, add, tee] = [
-    conditionAt - 4,
-    conditionAt - 3,
-    conditionAt - 2,
-    conditionAt - 1,
-  ] as const;
-  if (get <= opener || op[get] !== Opcode.localGet || op[value] !== Opcode.i32Const) return undefined;
-  if (op[tee] !== Opcode.localTee || index[get] !== index[tee]) return undefined;
-  if (op[add] !== Opcode.i32Add && op[add] !== Opcode.i32Sub) return undefined;
-  const counter = index[get]!;
-  const step = op[add] === Opcode.i32Add ? index[value]! : -index[value]!;
+  const [get, value, add, tee] = ending.splice(-4);
+  if (get?.op !== Opcode.localGet || value?.op !== Opcode.i32Const) return undefined;
+  if (tee?.op !== Opcode.localTee || get.index !== tee.index) return undefined;
+  if (add?.op !== Opcode.i32Add && add?.op !== Opcode.i32Sub) return undefined;
+  const counter = get.index;
+  const step = add.op === Opcode.i32Add ? value.index : -value.index;
   const size = Math.abs(step);
   if (size === 0 || size > maxStep || (size & (size - 1)) !== 0) return undefined;
   const direction = directions.get(compare)!;
   if (direction !== 0 && direction !== Math.sign(step)) return undefined;
-  for (let at = opener; at < tee; at++) {
-    if (writes(flow, at, counter) || ("local" in limit && writes(flow, at, limit.local))) return undefined;
+  for (const { op, index } of ending) {
+    if (op === Opcode.localSet || op === Opcode.localTee) written.add(index);
   }
+  if (written.has(counter) || ("local" in limit && written.has(limit.local))) return undefined;
   if ("local" in limit && limit.local === counter) return undefined;
-  return { counter, step, compare, limit, conditionAt, branchAt };
+  return { counter, step, compare, limit, conditionStart };
 }
+
+/** Instructions of the longest ending: four for the counter, two for the condition. */
+const longestEnding = 6;
 
 /** A portion's turns times this stay below 2^32. */
 const maxStep = 4096;

@@ -76,14 +76,15 @@ export function readBranchHints(module: Module): Map<number, BranchHints> {
   return hints;
 }
 
-/** The section that tells the engine which branches are likely. It has to stand before the code. */
-export function branchHints(hints: ReadonlyMap<number, BranchHints>): CustomSection {
+/** The section that tells the engine which branches are likely, where there are any. It has to stand before the code. */
+export function branchHints(hints: ReadonlyMap<number, BranchHints>): CustomSection[] {
   const out = new ByteWriter();
   const functions = [...hints].filter(([, positions]) => positions.size > 0).sort(([a], [b]) => a - b);
+  if (functions.length === 0) return [];
   out.vector(functions, ([index, positions]) => {
     out.u32(index).vector([...positions], ([position, hint]) => {
       out.u32(position).byte(1).byte(hint);
     });
   });
-  return { name: branchHintSection, bytes: out.finish(), after: 12 };
+  return [{ name: branchHintSection, bytes: out.finish(), after: 12 }];
 }

@@ -1,3 +1,4 @@
+import { costOf } from "./costs.ts";
 import { type CountedLoop, countedLoop } from "./counted-loops.ts";
 import { WasmError } from "./errors.ts";
 import { InstructionReader, Opcode } from "./instructions.ts";
@@ -12,45 +13,68 @@ interface Construct {
   arity: number;
 }
 
-/** The innermost open loop. */
 interface OpenLoop {
   opener: number;
   depth: number;
-  exits: number;
-  tight: boolean;
+  /** No way leads out but the end, no loop is inside, and nothing that leaves the function for other code. */
+  simple: boolean;
 }
 
 /**
- * One function's instructions as arrays, and how its control flow hangs together. The arrays are used again for the next function:
- * nothing may be kept from them.
+ * The code of a module, decoded once: its *points*, which are the instructions that control flow or metering look at, and
+ * what the plain ones between them cost. About one instruction in five is a point. All functions share the arrays; {@link select} says
+ * whose points are looked at.
  */
 export class Flow {
-  count = 0;
-  op = new Uint16Array(256);
-  start = new Int32Array(257);
-  index = new Int32Array(256);
-  /** The reader's second index; for a block without a type index its result type, 0x40 for none; for `br` and `br_if` how many values they take along. */
-  index2 = new Int32Array(256);
-  /** For `end` and `delegate`: the instruction that opened what they close, -1 for the function itself. */
-  opener = new Int32Array(256);
-  /** For `br` and `br_if`: the instruction that opened their target, -1 for the function itself. */
-  target = new Int32Array(256);
+  /** The first point of the selected function, and the one behind its last. */
+  first = 0;
+  last = 0;
+  op = new Uint16Array(initialSize);
+  /** Where the instruction begins and ends, relative to its function's code; the branch back of a counted loop begins with its condition. */
+  start = new Int32Array(initialSize);
+  stop = new Int32Array(initialSize);
+  /** Fuel of the plain instructions since the point before. */
+  plain = new Uint16Array(initialSize);
+  /** The reader's indices; for a bulk memory instruction see {@link size}. */
+  index = new Int32Array(initialSize);
+  /** For a block without a type index its result type, 0x40 for none; for `br` and `br_if` how many values they take along. */
+  index2 = new Int32Array(initialSize);
+  /** For `end`, `delegate`, `br` and `br_if`: the point that opened what they close or branch to, -1 for the function itself. */
+  opener = new Int32Array(initialSize);
   /** For openers: how many branches go to the label. */
-  branches = new Int32Array(256);
+  branches = new Int32Array(initialSize);
   /** For openers: an exception may continue at the label. */
-  caught = new Uint8Array(256);
+  caught = new Uint8Array(initialSize);
   /** For loops: {@link LoopKind}. */
-  loop = new Uint8Array(256);
+  loop = new Uint8Array(initialSize);
   /** For `br_table` and `try_table`: their labels. */
   readonly labels = new Map<number, number[]>();
   /** For loops of the kind `counted`. */
   readonly counted = new Map<number, CountedLoop>();
+  /** For bulk memory instructions: their size, where the instruction before is a small constant. */
+  readonly size = new Map<number, number>();
   readonly #module: Module;
   readonly #limits: ModuleLimits;
+  /** For each function its first point, and the end of the last. */
+  readonly #begins: number[] = [0];
 
+  /** @throws WasmError for what {@link InstructionReader} refuses, broken nesting, or more of it than the limits allow. */
   constructor(module: Module, limits: ModuleLimits) {
     this.#module = module;
     this.#limits = limits;
+    for (const body of module.functions) this.#begins.push(this.#read(body, this.#begins.at(-1)!));
+  }
+
+  /** Number of all points. */
+  get count(): number {
+    return this.#begins.at(-1)!;
+  }
+
+  /** Turns to one of the functions, by its number without imports. */
+  select(index: number): this {
+    this.first = this.#begins[index]!;
+    this.last = this.#begins[index + 1]!;
+    return this;
   }
 
   #grow(): void {
@@ -60,72 +84,59 @@ export class Flow {
       return made;
     };
     this.op = copy(this.op, new Uint16Array(size));
-    this.start = copy(this.start, new Int32Array(size + 1));
+    this.start = copy(this.start, new Int32Array(size));
+    this.stop = copy(this.stop, new Int32Array(size));
+    this.plain = copy(this.plain, new Uint16Array(size));
     this.index = copy(this.index, new Int32Array(size));
     this.index2 = copy(this.index2, new Int32Array(size));
     this.opener = copy(this.opener, new Int32Array(size));
-    this.target = copy(this.target, new Int32Array(size));
     this.branches = copy(this.branches, new Int32Array(size));
     this.caught = copy(this.caught, new Uint8Array(size));
     this.loop = copy(this.loop, new Uint8Array(size));
   }
 
-  #close({ opener, exits, tight }: OpenLoop, end: number): void {
-    if (tight && exits === 0 && this.branches[opener] === 1 && this.index2[opener] === 0x40) {
-      const counted = countedLoop(this, opener, end);
-      if (counted) {
-        this.counted.set(opener, counted);
-        this.loop[opener] = LoopKind.counted;
-        return;
-      }
-    }
-    if (this.branches[opener]! > maxTurns) this.loop[opener] = LoopKind.header;
-    else if (this.loop[opener] === LoopKind.turns && tight && exits <= maxTightExits) {
-      this.loop[opener] = LoopKind.tight;
-    }
-  }
-
-  /**
-   * Takes in a function.
-   *
-   * @throws WasmError for what {@link InstructionReader} refuses, broken nesting, or more of it than the limits allow.
-   */
-  read(body: FunctionBody): this {
+  /** Takes in a function from point `at` on; returns the one behind its last. */
+  #read(body: FunctionBody, from: number): number {
     const { types } = this.#module;
     const reader = new InstructionReader(body.code, body.position);
     const fail = (message: string): never => {
       throw new WasmError("malformed", message, reader.offset);
     };
-    this.labels.clear();
-    this.counted.clear();
     const open: Construct[] = [{ opener: -1, op: -1, arity: types[body.type]?.results.length ?? 0 }];
-    let at = 0;
     const loops: OpenLoop[] = [];
+    let at = from;
 
-    const branch = (depth: number, kind: "br" | "br_if" | "table" | "catch"): void => {
+    const branch = (depth: number, kind: "branch" | "table" | "catch"): void => {
       const target = open.length - 1 - depth;
       if (target < 0) fail("branch out of the function");
-      const { opener, op, arity } = open[target]!;
+      const { opener, op } = open[target]!;
       const loop = loops[loops.length - 1];
-      if (loop && target < loop.depth) {
-        loop.exits++;
-        if (kind !== "br" && (kind !== "br_if" || arity > 0)) loop.tight = false;
-      }
+      if (loop && target < loop.depth) loop.simple = false;
       if (opener < 0) return;
       this.branches[opener]!++;
       if (kind === "catch") this.caught[opener] = 1;
-      if (op === Opcode.loop && (kind === "table" || kind === "catch")) this.loop[opener] = LoopKind.header;
+      if (op === Opcode.loop && kind !== "branch") this.loop[opener] = LoopKind.header;
     };
 
+    let plain = 0;
+    let constant = -1;
     while (reader.next()) {
-      if (at === this.op.length) this.#grow();
       const { op } = reader;
+      const before = constant;
+      constant = op === Opcode.i32Const || op === Opcode.i64Const ? reader.index : -1;
+      if (!isPoint(op)) {
+        plain += costOf(op);
+        if (plain < maxPlain) continue;
+        plain -= costOf(op);
+      }
+      if (at === this.op.length) this.#grow();
       this.op[at] = op;
       this.start[at] = reader.start;
+      this.stop[at] = reader.end;
+      this.plain[at] = plain;
       this.index[at] = reader.index;
       this.index2[at] = reader.index2;
-      this.branches[at] = 0;
-      this.caught[at] = 0;
+      plain = 0;
       switch (op) {
         case Opcode.block:
         case Opcode.loop:
@@ -141,10 +152,11 @@ export class Flow {
             this.labels.set(at, reader.labels);
             for (const label of reader.labels) branch(label, "catch");
           }
-          this.loop[at] = op === Opcode.loop && params > 0 ? LoopKind.header : LoopKind.turns;
           if (op === Opcode.loop) {
-            for (const loop of loops) loop.tight = false;
-            loops.push({ opener: at, depth: open.length, exits: 0, tight: true });
+            if (params > 0) this.loop[at] = LoopKind.header;
+            const around = loops[loops.length - 1];
+            if (around) around.simple = false;
+            loops.push({ opener: at, depth: open.length, simple: true });
           }
           open.push({ opener: at, op, arity: op === Opcode.loop ? params : results });
           break;
@@ -154,7 +166,7 @@ export class Flow {
           const closed = open.pop();
           if (closed === undefined) return fail("an end too many");
           this.opener[at] = closed.opener;
-          if (closed.op === Opcode.loop) this.#close(loops.pop()!, at);
+          if (closed.op === Opcode.loop) this.#close(loops.pop()!, at, body);
           break;
         }
         case Opcode.else:
@@ -164,9 +176,9 @@ export class Flow {
           break;
         case Opcode.br:
         case Opcode.brIf: {
-          branch(reader.index, op === Opcode.br ? "br" : "br_if");
+          branch(reader.index, "branch");
           const target = open[open.length - 1 - reader.index]!;
-          this.target[at] = target.opener;
+          this.opener[at] = target.opener;
           this.index2[at] = target.arity;
           break;
         }
@@ -175,21 +187,39 @@ export class Flow {
           this.labels.set(at, reader.labels);
           for (const label of reader.labels) branch(label, "table");
           break;
+        case Opcode.memoryFill:
+        case Opcode.memoryCopy:
+        case Opcode.memoryInit:
+          if (before >= 0 && before <= maxConstantSize) this.size.set(at, before);
+          break;
       }
       const loop = loops[loops.length - 1];
-      if (loop) {
-        if (leaving.has(op)) loop.tight = false;
-        else if (op === Opcode.return) loop.exits++;
-      }
+      if (loop && (op === Opcode.return || leaves(op))) loop.simple = false;
       at++;
     }
-    if (open.length !== 0 || this.op[at - 1] !== Opcode.end) fail("function without an end");
-    this.count = at;
-    this.start[at] = body.code.length;
-    return this;
+    if (open.length !== 0 || at === from || this.op[at - 1] !== Opcode.end) fail("function without an end");
+    return at;
   }
 
-  /** Whether an instruction opens a loop that so many branches lead back to that it must be an interpreter's. */
+  #close({ opener, simple }: OpenLoop, end: number, body: FunctionBody): void {
+    const counted = simple ? this.#counted(opener, end, body) : undefined;
+    if (counted) {
+      this.counted.set(opener, counted);
+      this.loop[opener] = LoopKind.counted;
+    } else if (this.branches[opener]! > maxTurns) this.loop[opener] = LoopKind.header;
+  }
+
+  #counted(opener: number, end: number, body: FunctionBody): CountedLoop | undefined {
+    const back = end - 1;
+    const last = this.op[back] === Opcode.brIf && this.opener[back] === opener;
+    if (!last || this.stop[back] !== this.start[end] || this.branches[opener] !== 1) return undefined;
+    if (this.index2[opener] !== 0x40) return undefined;
+    const counted = countedLoop(body.code, this.stop[opener]!, this.start[back]!);
+    if (counted) this.start[back] = counted.conditionStart;
+    return counted;
+  }
+
+  /** Whether a point opens a loop that so many branches lead back to that it must be an interpreter's. */
   dispatches(at: number): boolean {
     return (
       this.op[at] === Opcode.loop && this.loop[at] === LoopKind.header && this.branches[at]! > fewBranches
@@ -202,7 +232,7 @@ export class Flow {
     return opener >= 0 && this.op[opener] === Opcode.loop;
   }
 
-  /** Whether the function is left at an instruction, if not by an exception. */
+  /** Whether the function is left at a point, if not by an exception. */
   leaves(at: number): boolean {
     const op = this.op[at]!;
     return (
@@ -211,8 +241,7 @@ export class Flow {
       op === Opcode.returnCallIndirect ||
       // a br_table's targets are not kept: it may leave, too
       op === Opcode.brTable ||
-      ((op === Opcode.br || op === Opcode.brIf) && this.target[at] === -1) ||
-      (op === Opcode.end && this.opener[at] === -1)
+      ((op === Opcode.br || op === Opcode.brIf || op === Opcode.end) && this.opener[at] === -1)
     );
   }
 }
@@ -223,14 +252,34 @@ export const LoopKind = {
   turns: 0,
   /** At its header, for every turn: where the branches back are many, or come from a table or a catch clause. */
   header: 1,
-  /** Like `turns`, in an innermost loop without calls, which counts its turns in a local variable. */
-  tight: 2,
   /** For a portion of its turns at a time. */
-  counted: 3,
+  counted: 2,
 } as const;
 
-/** Instructions that may leave a function for other code, or ask the host: none stands in a tight loop. */
-const leaving = new Set<number>([
+const initialSize = 1 << 12;
+
+/** Fuel of plain instructions after which the next one is a point, so that there is one wherever a check may be wanted. */
+const maxPlain = 256;
+
+/** Largest size for which a bulk instruction is charged like any other. */
+const maxConstantSize = 1024;
+
+/** Branches back to a loop that may each have a check; with more, one at its header is shorter. */
+const maxTurns = 2;
+
+/** Branches back to a loop that is no interpreter's. */
+const fewBranches = 16;
+
+/** Opcodes by a number below 512: one byte, or the second byte behind the prefix 0xfc. None behind other prefixes is looked at. */
+const table = (ops: readonly number[]): Uint8Array => {
+  const made = new Uint8Array(512);
+  for (const op of ops) made[place(op)] = 1;
+  return made;
+};
+const place = (op: number): number => (op < 0x100 ? op : op >> 8 === 0xfc ? 0x100 | (op & 0xff) : 0x1ff);
+
+/** Instructions that may leave a function for other code, or ask the host. */
+const leaving = [
   Opcode.call,
   Opcode.callIndirect,
   Opcode.returnCall,
@@ -246,13 +295,31 @@ const leaving = new Set<number>([
   Opcode.tableFill,
   Opcode.tableCopy,
   Opcode.tableInit,
+];
+const leavingTable = table(leaving);
+const leaves = (op: number): boolean => leavingTable[place(op)] === 1;
+
+const points = table([
+  ...leaving,
+  Opcode.unreachable,
+  Opcode.block,
+  Opcode.loop,
+  Opcode.if,
+  Opcode.else,
+  Opcode.try,
+  Opcode.catch,
+  Opcode.catchAll,
+  Opcode.delegate,
+  Opcode.tryTable,
+  Opcode.end,
+  Opcode.br,
+  Opcode.brIf,
+  Opcode.brTable,
+  Opcode.return,
+  Opcode.refFunc,
+  Opcode.tableSet,
+  Opcode.memorySize,
+  Opcode.dataDrop,
+  Opcode.elemDrop,
 ]);
-
-/** Most ways out of a tight loop: each needs code. */
-const maxTightExits = 3;
-
-/** Branches back to a loop that may each have a check; with more, one at its header is shorter. */
-const maxTurns = 2;
-
-/** Branches back to a loop that is no interpreter's. */
-const fewBranches = 16;
+const isPoint = (op: number): boolean => points[place(op)] === 1;

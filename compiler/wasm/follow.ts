@@ -5,7 +5,7 @@ import { Opcode } from "./instructions.ts";
 export interface Followed {
   /** At the function's entry. */
   entry: number;
-  /** Behind instruction `at`, which is reached with `value`. */
+  /** Behind point `at`. What came to the plain instructions before it is `value`. */
   pass(at: number, value: number): number;
   /** Where ways meet. */
   join(one: number, other: number): number;
@@ -31,7 +31,7 @@ interface Label {
 
 const none = -1;
 
-/** Follows a number forwards over the code: each instruction is passed once, in order, unreachable ones with 0. */
+/** Follows a number forwards over the code: each point is passed once, in order, unreachable ones with 0. */
 export function follow(flow: Flow, followed: Followed): void {
   const join = followed.join.bind(followed);
   const part = followed.part?.bind(followed) ?? ((value: number) => value);
@@ -48,7 +48,7 @@ export function follow(flow: Flow, followed: Followed): void {
     if (label.op !== Opcode.loop) label.joined = join(label.joined, along);
   };
 
-  for (let at = 0; at < flow.count; at++) {
+  for (let at = flow.first; at < flow.last; at++) {
     const op = flow.op[at]!;
     value = followed.pass(at, value);
     switch (op) {

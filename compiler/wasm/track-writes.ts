@@ -51,8 +51,8 @@ const [explicitMemory, markedMemory] = [0x40, 1];
  * @throws WasmError `unsupported` for a module that hasn't exactly one 32-bit memory of its own.
  */
 export function trackWrites(module: Module): Module {
-  const [memory, ...others] = memoriesOf(module);
-  if (memory === undefined || others.length > 0 || module.memories.length === 0 || memory.index64)
+  const [memory, another] = memoriesOf(module);
+  if (memory === undefined || another !== undefined || module.memories.length === 0 || memory.index64)
     throw new WasmError("unsupported", "writes are tracked in one memory of 32 bits");
   const out: Module = { ...module, types: [...module.types], exports: [...module.exports] };
   const importedFunctions = importCount(module, "function");
@@ -62,7 +62,7 @@ export function trackWrites(module: Module): Module {
   out.functions = module.functions.map((body, i) => {
     const own = hints.get(importedFunctions + i);
     const { tracked, moved } = track(body, module.types[body.type]!.params.length, range, own);
-    if (moved.size > 0) movedHints.set(importedFunctions + i, moved);
+    movedHints.set(importedFunctions + i, moved);
     return tracked;
   });
   out.functions.push({
@@ -72,8 +72,8 @@ export function trackWrites(module: Module): Module {
   });
   out.memories = [...module.memories, { min: WriteMap.pages, max: WriteMap.pages }];
   out.exports.push({ name: WriteMap.export, kind: "memory", index: markedMemory });
-  out.customs = module.customs.filter(({ name }) => name !== branchHintSection);
-  if (movedHints.size > 0) out.customs.push(branchHints(movedHints));
+  const others = module.customs.filter(({ name }) => name !== branchHintSection);
+  out.customs = [...others, ...branchHints(movedHints)];
   return out;
 }
 

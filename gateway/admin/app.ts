@@ -66,7 +66,7 @@ export function createAdminApp(deps: AdminDeps): Hono<AdminEnv> {
 
 async function perform(one: Operation, c: Context<AdminEnv>, deps: AdminDeps): Promise<Response> {
   const name = c.req.param("name") ?? null;
-  if (one.restrict !== "handler") authorize(c.get("principal"), one.scope, name);
+  if (one.scope !== null && one.restrict !== "handler") authorize(c.get("principal"), one.scope, name);
   const query = one.query && checked(one.query, c.req.query(), "query");
   const body = one.body && (await jsonInput(c.req.raw, one.body));
   return one.handle({ c, deps, body, query, param: (key) => c.req.param(key) ?? "" });
@@ -78,12 +78,14 @@ function requireKey({ authenticate }: AdminDeps): MiddlewareHandler<AdminEnv> {
   return async (c, next) => {
     const address = addressOf(c);
     failures.check(address);
+    const authorization = c.req.header("authorization");
     try {
-      const principal = await authenticate(c.req.header("authorization"));
+      const principal = await authenticate(authorization);
       c.set("principal", principal);
       c.set("by", { actor: principal.actor, requestId: c.get("requestId") });
     } catch (error) {
-      if (codeOf(error) === "unauthorized") failures.failed(address);
+      // Who shows none does not guess.
+      if (codeOf(error) === "unauthorized" && authorization !== undefined) failures.failed(address);
       throw error;
     }
     await next();

@@ -125,6 +125,17 @@ export const statsDocument = z.looseObject({
   queuedExecutions: count,
   functions: count,
   workers: count,
+  processes: z.array(
+    z.strictObject({
+      worker: count,
+      pid: count,
+      state: z.enum(["starting", "ready", "draining"]),
+      startedAt: z.iso.datetime(),
+      activeExecutions: count,
+      eventLoopDelayMs: z.number(),
+      memoryBytes: count,
+    }),
+  ),
   sandboxes: z.looseObject({ instances: count, busy: count, idle: count }),
   pool: z.looseObject({
     initialized: z.boolean(),

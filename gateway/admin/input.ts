@@ -29,7 +29,9 @@ const configSchema = z
     timeoutMs: z.int().min(TIMEOUT_RANGE_MS.min).max(TIMEOUT_RANGE_MS.max),
     memoryMb: z.int().min(4).max(4096),
     concurrency: count.max(10_000),
+    cpuMs: count.max(3_600_000),
     fuel: count,
+    isolation: z.enum(["request", "instance"]),
     egress: z.array(z.string().max(253)).max(100),
     database: z.union([z.literal("read"), z.literal("write"), z.literal(false)]),
     warmup: z.string().startsWith("/").max(2048),
@@ -49,6 +51,7 @@ const findingSchema = z.strictObject({
   line: count,
   column: count,
   sourceLine: line,
+  package: line.optional(),
 });
 
 export const deploySchema = z.strictObject({

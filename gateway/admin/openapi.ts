@@ -45,7 +45,7 @@ function describe(one: Operation): object {
   }
   return {
     summary: one.summary,
-    description: `Needs a key with the scope \`${one.scope}\`.`,
+    description: one.scope === null ? "Needs any key." : `Needs a key with the scope \`${one.scope}\`.`,
     parameters: [...pathParameters(one), ...queryParameters(one)],
     ...(one.body && { requestBody: { required: true, content: json(schemaOf(one.body, "input")) } }),
     responses,

@@ -25,7 +25,8 @@ export interface Operation {
   method: "get" | "post" | "put" | "delete";
   /** With parameters as `:name`. */
   path: string;
-  scope: Scope;
+  /** Null: any key will do. */
+  scope: Scope | null;
   /** Where the name of the function is that a key may be restricted to: a restricted key can call nothing else. Default: in the path, if there is a `:name`. */
   restrict?: "handler";
   summary: string;

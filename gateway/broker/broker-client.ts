@@ -2,14 +2,14 @@ import { connect, type Socket } from "node:net";
 import { z } from "zod";
 import type { QueryRequest, QueryResponse } from "../../runtime/protocol.ts";
 import { type DatabaseSession, HostError } from "../../runtime/services.ts";
-import type { Broker } from "./broker.ts";
+import type { Broker, SessionTarget } from "./broker.ts";
 import { aborted, brokerError, unavailable } from "./errors.ts";
 import { Answer, Ask, encodeFrame, type Frame, FrameError, FrameWriter, readFrames } from "./frames.ts";
 import type { PoolStats } from "./pool.ts";
-import type { SessionTarget } from "./session.ts";
+import { decodeResult } from "./raw-result.ts";
 
-/** Largest answer: the largest result, every byte of it escaped. */
-const MAX_ANSWER_BYTES = 32 * 1024 * 1024;
+/** More than a result is allowed to have by default, and its columns. */
+const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 /** Queries of one session that are on their way at once; the others wait here and not in the broker. */
 const SESSION_WINDOW = 8;
 /** Before the next attempt to reach a broker that was not there, ms. */
@@ -23,7 +23,6 @@ const failure = z.object({
 });
 const result = z.object({
   columns: z.array(z.object({ name: z.string(), type: z.number() })),
-  rows: z.array(z.array(z.unknown())),
   count: z.number(),
   command: z.string(),
 });
@@ -210,20 +209,21 @@ class RemoteSession implements DatabaseSession {
 
   #ask(link: Link, request: QueryRequest, signal: AbortSignal): Promise<QueryResponse> {
     let onAbort = () => {};
+    const { textTypes, ...rest } = request;
     const answer = new Promise<QueryResponse>((resolve, reject) => {
       link
-        .ask(Ask.query, { session: this.#id, ...request }, (id) => {
+        .ask(Ask.query, { session: this.#id, ...rest }, (id) => {
           onAbort = () => {
             link.forget(id);
             reject(aborted());
           };
           signal.addEventListener("abort", onAbort, { once: true });
         })
-        .then(({ kind, head }) => {
-          const parsed = result.safeParse(head);
-          if (kind === Answer.result && parsed.success) resolve(parsed.data);
-          else reject(unavailable(new FrameError("result")));
-        }, reject);
+        .then(({ kind, head, bytes }) => {
+          if (kind !== Answer.result) throw new FrameError("kind");
+          resolve(decodeResult({ ...result.parse(head), rows: bytes }, textTypes));
+        })
+        .catch((error) => reject(error instanceof HostError ? error : unavailable(error)));
     });
     return answer.finally(() => signal.removeEventListener("abort", onAbort));
   }

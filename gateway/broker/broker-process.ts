@@ -1,5 +1,5 @@
 // The broker's side: serves until its parent is gone or tells it to end.
-import { type BrokerConfig, openBroker } from "./broker.ts";
+import { type BrokerConfig, openRawBroker } from "./broker.ts";
 import { serveBroker } from "./broker-server.ts";
 
 export interface BrokerJob {
@@ -11,7 +11,7 @@ export type BrokerMessage = { kind: "ready" } | { kind: "failed"; message: strin
 
 process.once("message", async ({ socketPath, config }: BrokerJob) => {
   try {
-    const broker = openBroker(config);
+    const broker = openRawBroker(config);
     const server = await serveBroker(broker, socketPath);
     process.once("disconnect", async () => {
       await server.close();

@@ -3,8 +3,8 @@ import { rmSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
 import { z } from "zod";
 import type { QueryRequest } from "../../runtime/protocol.ts";
-import { type DatabaseSession, HostError } from "../../runtime/services.ts";
-import type { Broker } from "./broker.ts";
+import { HostError } from "../../runtime/services.ts";
+import type { RawBroker, RawSession } from "./broker.ts";
 import { unavailable } from "./errors.ts";
 import {
   Answer,
@@ -41,7 +41,7 @@ export interface BrokerServer {
  * Lets other processes query through a broker. Who may connect is a matter of the socket: only its owner's processes may open
  * the file (mode 0600).
  */
-export async function serveBroker(broker: Broker, socketPath: string): Promise<BrokerServer> {
+export async function serveBroker(broker: RawBroker, socketPath: string): Promise<BrokerServer> {
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
     sockets.add(socket);
@@ -73,14 +73,14 @@ async function listen(server: Server, socketPath: string): Promise<void> {
 
 /** A process that queries. Its end is the end of its sessions. */
 class Client {
-  readonly #broker: Broker;
+  readonly #broker: RawBroker;
   readonly #socket: Socket;
   readonly #writer: FrameWriter;
-  readonly #sessions = new Map<number, DatabaseSession>();
+  readonly #sessions = new Map<number, RawSession>();
   readonly #queries = new Map<number, AbortController>();
   #heldBytes = 0;
 
-  constructor(broker: Broker, socket: Socket) {
+  constructor(broker: RawBroker, socket: Socket) {
     this.#broker = broker;
     this.#socket = socket;
     this.#writer = new FrameWriter(socket);
@@ -102,9 +102,12 @@ class Client {
       case Ask.query:
         this.#query(id, parse(query, head) as Query);
         return;
-      case Ask.cancel:
-        this.#queries.get(id)?.abort();
+      case Ask.cancel: {
+        const controller = this.#queries.get(id);
+        this.#queries.delete(id);
+        controller?.abort();
         return;
+      }
       case Ask.release:
         this.#session(id).release(parse(lease, head));
         return;
@@ -123,7 +126,7 @@ class Client {
     }
   }
 
-  #session(id: number): DatabaseSession {
+  #session(id: number): RawSession {
     const session = this.#sessions.get(id);
     if (!session) throw new FrameError("session");
     return session;
@@ -136,19 +139,16 @@ class Client {
     const bytes = request.text.length;
     this.#hold(bytes);
     this.#session(session)
-      .query(request, controller.signal)
+      .query(request, controller)
       .then(
-        (response) => {
-          if (!controller.signal.aborted) this.#writer.write(encodeFrame(Answer.result, id, response));
+        ({ rows, ...head }) => {
+          if (this.#queries.delete(id)) this.#writer.write(encodeFrame(Answer.result, id, head, rows));
         },
         (error) => {
-          if (!controller.signal.aborted) this.#fail(id, error);
+          if (this.#queries.delete(id)) this.#fail(id, error);
         },
       )
-      .finally(() => {
-        this.#queries.delete(id);
-        this.#hold(-bytes);
-      });
+      .finally(() => this.#hold(-bytes));
   }
 
   /** Reads on only while neither queries nor answers pile up. */

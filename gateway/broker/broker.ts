@@ -1,26 +1,52 @@
 import { join } from "node:path";
+import type { QueryRequest } from "../../runtime/protocol.ts";
 import type { DatabaseSession } from "../../runtime/services.ts";
-import { Lane } from "./lane.ts";
+import { nameOfDatabase, parseDatabaseUrl } from "./database-url.ts";
+import { brokerError, unavailable } from "./errors.ts";
+import { Lane, type LaneOptions, type Role } from "./lane.ts";
 import { PgliteHost } from "./pglite-host.ts";
 import { Pool, type PoolStats } from "./pool.ts";
-import { Session, type SessionTarget } from "./session.ts";
-import { openTcp, type SslMode } from "./tcp-socket.ts";
+import { decodeResult, type RawResult } from "./raw-result.ts";
+import { type Grant, RoleBook } from "./role-book.ts";
+import { Session, type SessionLimits } from "./session.ts";
+import { openTcp } from "./tcp-socket.ts";
+
+export interface SessionTarget {
+  functionName: string;
+  /** What the function wants to do at most (`config.database`). */
+  access: "read" | "write" | false;
+}
+
+/** What one invocation may take, each with an error code of its own. */
+export interface InvocationCaps {
+  /** Default 1,000 (`db_too_many_queries`). */
+  queries?: number;
+  /** Of all results together. Default 100,000 (`db_too_many_rows`). */
+  rows?: number;
+  /** Bytes on the wire of all results together. Default 32 MiB (`db_result_too_large`). */
+  resultBytes?: number;
+  /** Of the parameters of all statements together. Default 16 MiB (`db_params_too_large`). */
+  paramBytes?: number;
+  /** For which connections are held, added up over those held at once. Default twice the time-out (`db_time_limit`). */
+  heldMs?: number;
+}
 
 export interface BrokerConfig {
   /** `postgres://user:password@host:port/database?sslmode=…`; null: the embedded database. */
   databaseUrl: string | null;
-  /** Where the embedded database lives, as `functions-db`. */
+  /** Where the embedded database lives, as `functions-db`, and the functions' roles. */
   dataDir: string;
   /** All connections together; the embedded database has one session and ignores more. Default 5. */
   maxConnections?: number;
   /** To get a connection, and for one query, each. Default 5000. */
   timeoutMs?: number;
-  /** Bytes on the wire of one result. Default 4 MiB. */
+  /** Bytes on the wire of one result. Default 4 MiB (`db_result_too_large`). */
   maxResultBytes?: number;
-  /** Default 10,000. */
+  /** Of one result. Default 10,000 (`db_too_many_rows`). */
   maxRows?: number;
   /** After which an unused connection is closed. Default 30,000. */
   idleTimeoutMs?: number;
+  caps?: InvocationCaps;
 }
 
 /** The one pool for functions' queries, in this process ({@link openBroker}) or in one of its own (`connectBroker`). */
@@ -36,81 +62,163 @@ export interface Broker {
   close(): Promise<void>;
 }
 
+/** A session whose results are still as the server sent them. */
+export interface RawSession extends Omit<DatabaseSession, "query"> {
+  query(request: QueryRequest, controller: AbortController): Promise<RawResult>;
+}
+
+export interface RawBroker extends Omit<Broker, "openSession"> {
+  openSession(target: SessionTarget): RawSession;
+}
+
 export const DEFAULT_MAX_CONNECTIONS = 5;
 /** How long the embedded database may go on with a statement that nobody waits for any more. */
 const PGLITE_GRACE_MS = 500;
 
 /** Connects to nothing yet: the first query does. Throws a RangeError or TypeError for a bad configuration. */
 export function openBroker(config: BrokerConfig): Broker {
-  const embedded = config.databaseUrl === null;
-  const timeoutMs = positive("timeoutMs", config.timeoutMs ?? 5000);
-  const maxResultBytes = positive("maxResultBytes", config.maxResultBytes ?? 4 * 1024 * 1024);
-  const limits = { timeoutMs, maxResultBytes, maxRows: positive("maxRows", config.maxRows ?? 10_000) };
-  const maxConnections = positive("maxConnections", config.maxConnections ?? DEFAULT_MAX_CONNECTIONS);
-  const pglite = embedded
-    ? new PgliteHost({
-        dataDir: join(config.dataDir, "functions-db"),
-        maxResultBytes,
-        maxBusyMs: timeoutMs + PGLITE_GRACE_MS,
-      })
-    : null;
-  const target = pglite
-    ? { user: "", password: "", database: "", openSocket: (signal: AbortSignal) => pglite.openSocket(signal) }
-    : serverTarget(config.databaseUrl!);
-  const pool = new Pool({
-    openLane: () => Lane.open({ ...target, ...limits }),
-    maxConnections: embedded ? 1 : maxConnections,
-    timeoutMs,
-    idleTimeoutMs: positive("idleTimeoutMs", config.idleTimeoutMs ?? 30_000),
-  });
-
+  const raw = openRawBroker(config);
   return {
-    openSession: (target) => new Session(pool, target),
-    stats: async () => pool.stats(),
-    async close() {
-      await pool.close();
-      await pglite?.close();
+    ...raw,
+    openSession(target) {
+      const session = raw.openSession(target);
+      return {
+        query: async (request, signal) => {
+          const controller = new AbortController();
+          const onAbort = () => controller.abort();
+          signal.addEventListener("abort", onAbort, { once: true });
+          if (signal.aborted) onAbort();
+          try {
+            return decodeResult(await session.query(request, controller), request.textTypes);
+          } finally {
+            signal.removeEventListener("abort", onAbort);
+          }
+        },
+        release: (lease) => session.release(lease),
+        close: () => session.close(),
+      };
     },
   };
 }
 
-/** Never quotes the URL, since it may hold a password. */
-function serverTarget(databaseUrl: string) {
-  let url: URL;
-  try {
-    url = new URL(databaseUrl);
-  } catch {
-    throw new TypeError("the database URL is not a URL");
-  }
-  if (url.protocol !== "postgres:" && url.protocol !== "postgresql:")
-    throw new TypeError(`the database URL has the protocol ${JSON.stringify(url.protocol)}, not postgres:`);
-  const user = decodeURIComponent(url.username) || "postgres";
-  const host = url.hostname.replace(/^\[|\]$/g, "") || "localhost";
-  const port = Number(url.port || 5432);
-  const sslMode = parseSslMode(url.searchParams.get("sslmode"));
+/** The same, for one who hands results on. */
+export function openRawBroker(config: BrokerConfig): RawBroker {
+  const limits = readLimits(config);
+  const { pool, login, close } =
+    config.databaseUrl === null ? embedded(config) : onServer(config, config.databaseUrl);
   return {
-    user,
-    password: decodeURIComponent(url.password),
-    database: decodeURIComponent(url.pathname.slice(1)) || user,
-    openSocket: (signal: AbortSignal) => openTcp({ host, port, sslMode }, signal),
+    openSession({ functionName, access }) {
+      if (access !== "read" && access !== "write")
+        return refusing(brokerError("db_denied", "this function has no access to the database"));
+      const found = login(functionName);
+      if (found instanceof Error) return refusing(found);
+      const lower = found.access === "read" ? "read" : access;
+      return new Session(pool, { functionName, role: found.role }, lower, limits);
+    },
+    stats: async () => pool.stats(),
+    close,
   };
 }
 
-function parseSslMode(value: string | null): SslMode {
-  switch (value) {
-    case null:
-      return "prefer";
-    case "verify-ca":
-      return "verify-full";
-    case "disable":
-    case "prefer":
-    case "require":
-    case "verify-full":
-      return value;
-    default:
-      throw new TypeError(`sslmode ${JSON.stringify(value)} is not supported`);
-  }
+interface Backend {
+  pool: Pool;
+  /** As whom a function comes, and what it may do; or why it may not. */
+  login(functionName: string): { role: Role; access: "read" | "write" } | Error;
+  close(): Promise<void>;
 }
+
+function onServer(config: BrokerConfig, databaseUrl: string): Backend {
+  const target = parseDatabaseUrl(databaseUrl);
+  const openSocket = (signal: AbortSignal) => openTcp(target, signal);
+  const { user, password, database } = target;
+  const shared: Grant = { user, password, access: "write" };
+  const book = new RoleBook(config.dataDir, nameOfDatabase(target));
+  const pool = poolOf(config, config.maxConnections ?? DEFAULT_MAX_CONNECTIONS, {
+    database,
+    openSocket,
+    openCancelSocket: openSocket,
+  });
+  return {
+    pool,
+    login(functionName) {
+      try {
+        const grant = book.find(functionName);
+        const role = grant === "shared" ? shared : grant;
+        return role
+          ? { role, access: role.access }
+          : brokerError("db_denied", "this function was granted no access: thimble db grant does that");
+      } catch (error) {
+        return unavailable((error as Error).message);
+      }
+    },
+    close: () => pool.close(),
+  };
+}
+
+function embedded(config: BrokerConfig): Backend {
+  const { timeoutMs, maxResultBytes } = withDefaults(config);
+  const pglite = new PgliteHost({
+    dataDir: join(config.dataDir, "functions-db"),
+    maxResultBytes,
+    maxBusyMs: timeoutMs + PGLITE_GRACE_MS,
+  });
+  const pool = poolOf(config, 1, {
+    database: "",
+    openSocket: (signal) => pglite.openSocket(signal),
+    openCancelSocket: null,
+  });
+  const role: Role = { user: "", password: "" };
+  return {
+    pool,
+    login: () => ({ role, access: "write" }),
+    async close() {
+      await pool.close();
+      await pglite.close();
+    },
+  };
+}
+
+function poolOf(
+  config: BrokerConfig,
+  maxConnections: number,
+  lane: Omit<LaneOptions, "role" | "timeoutMs">,
+): Pool {
+  const { timeoutMs, idleTimeoutMs } = withDefaults(config);
+  return new Pool({
+    openLane: (role) => Lane.open({ ...lane, role, timeoutMs }),
+    maxConnections: positive("maxConnections", maxConnections),
+    timeoutMs,
+    idleTimeoutMs,
+  });
+}
+
+function withDefaults(config: BrokerConfig) {
+  return {
+    timeoutMs: positive("timeoutMs", config.timeoutMs ?? 5000),
+    maxResultBytes: positive("maxResultBytes", config.maxResultBytes ?? 4 * 1024 * 1024),
+    maxRows: positive("maxRows", config.maxRows ?? 10_000),
+    idleTimeoutMs: positive("idleTimeoutMs", config.idleTimeoutMs ?? 30_000),
+  };
+}
+
+function readLimits(config: BrokerConfig): SessionLimits {
+  const { timeoutMs, maxResultBytes, maxRows } = withDefaults(config);
+  const caps = config.caps ?? {};
+  return {
+    result: { rows: maxRows, bytes: maxResultBytes },
+    queries: positive("caps.queries", caps.queries ?? 1000),
+    rows: positive("caps.rows", caps.rows ?? 100_000),
+    resultBytes: positive("caps.resultBytes", caps.resultBytes ?? 32 * 1024 * 1024),
+    paramBytes: positive("caps.paramBytes", caps.paramBytes ?? 16 * 1024 * 1024),
+    heldMs: positive("caps.heldMs", caps.heldMs ?? 2 * timeoutMs),
+  };
+}
+
+const refusing = (error: Error): RawSession => ({
+  query: () => Promise.reject(error),
+  release() {},
+  close() {},
+});
 
 function positive(name: string, value: number): number {
   if (!Number.isInteger(value) || value < 1)

@@ -72,11 +72,13 @@ const ELEMENT_TYPES: ReadonlyMap<number, number> = new Map([
   [3807, 3802], // jsonb
 ]);
 
-/** One value in Postgres' text format, as the protocol between host and guest writes it. */
-export function decodeValue(text: string, type: number): unknown {
+/** How values of a type, in Postgres' text format, become what the protocol between host and guest writes; undefined: they stay text. */
+export function decoderOf(type: number, textTypes: readonly number[] | "all" = []): Decoder | undefined {
+  if (textTypes === "all" || textTypes.includes(type)) return undefined;
   const elementType = ELEMENT_TYPES.get(type);
-  if (elementType !== undefined) return decodeElements(parseArrayLiteral(text), DECODERS.get(elementType));
-  return DECODERS.get(type)?.(text) ?? text;
+  if (elementType === undefined) return DECODERS.get(type);
+  const decode = decoderOf(elementType, textTypes);
+  return (text) => decodeElements(parseArrayLiteral(text), decode);
 }
 
 function decodeElements(elements: ArrayText[], decode: Decoder | undefined): unknown[] {

@@ -7,8 +7,13 @@ export type BrokerErrorCode =
   | "db_connection_timeout"
   | "db_denied"
   | "db_invalid_request"
+  | "db_lease_ended"
+  | "db_params_too_large"
   | "db_query_timeout"
   | "db_result_too_large"
+  | "db_time_limit"
+  | "db_too_many_queries"
+  | "db_too_many_rows"
   | "db_unavailable"
   | "db_unsupported";
 
@@ -24,34 +29,61 @@ export const connectionTimeout = (timeoutMs: number) =>
 
 export const aborted = () => brokerError("db_aborted", "the query was aborted");
 
+/** Of a signal that has fired: whoever aborted may have said why by an error of ours. */
+export const abortError = ({ reason }: AbortSignal): HostError =>
+  reason instanceof HostError ? reason : aborted();
+
 export const unavailable = (cause?: unknown) =>
   brokerError("db_unavailable", "the database is not available", cause);
 
-interface ServerError {
-  name: "PostgresError";
-  code: string;
-  severity: string;
-  message: string;
-}
+export const leaseEnded = () =>
+  brokerError("db_lease_ended", "the reserved connection is gone, and with it the transaction");
 
-export function isServerError(error: unknown): error is ServerError {
-  return error instanceof Error && error.name === "PostgresError" && "code" in error && "severity" in error;
-}
+/** What a function learns of a server's error beside code and message; the letters are the protocol's. */
+const DETAILS = {
+  S: "severity",
+  D: "detail",
+  H: "hint",
+  P: "position",
+  s: "schema_name",
+  t: "table_name",
+  c: "column_name",
+  d: "data_type_name",
+  n: "constraint_name",
+} as const;
 
-/** After these the server has closed, or is about to close, the connection. */
-export const isFatal = (error: unknown): boolean =>
-  !isServerError(error) || error.severity === "FATAL" || error.severity === "PANIC";
+/** An ErrorResponse. */
+export class ServerError extends Error {
+  /** SQLSTATE. */
+  readonly code: string;
+  /** Not translated. */
+  readonly severity: string;
+  readonly details: Record<string, string>;
+  constructor(fields: Map<string, string>) {
+    super(fields.get("M") ?? "unknown error");
+    this.name = "PostgresError";
+    this.code = fields.get("C") ?? "XX000";
+    this.severity = fields.get("V") ?? fields.get("S") ?? "ERROR";
+    this.details = {};
+    for (const [letter, name] of Object.entries(DETAILS)) {
+      const value = fields.get(letter);
+      if (value !== undefined) this.details[name] = value;
+    }
+  }
+  /** The server has closed, or is about to close, the connection. */
+  get fatal(): boolean {
+    return this.severity === "FATAL" || this.severity === "PANIC";
+  }
+}
 
 /**
- * What a function sees of an error: the server's SQLSTATE and message, nothing about hosts, users or the statement.
- * Everything that is not a server's answer to the statement itself becomes `db_unavailable`.
+ * What a function sees of an error: the server's SQLSTATE, message and {@link DETAILS}, nothing about hosts or users. Everything that
+ * is not a server's answer to the statement itself becomes `db_unavailable`.
  */
-export function fromDriver(error: unknown, elapsedMs: number, timeoutMs: number): HostError {
+export function shownError(error: Error): HostError {
   if (error instanceof HostError) return error;
-  // Without the driver's object as a cause: in debug mode it carries the statement and its parameters.
-  if (!isServerError(error)) return unavailable(error instanceof Error ? error.message : error);
-  if (isFatal(error)) return unavailable(`${error.code} ${error.message}`);
-  // The server's own statement_timeout, when it is a moment ahead of ours.
-  if (error.code === "57014" && elapsedMs >= 0.9 * timeoutMs) return queryTimeout(timeoutMs);
-  return new HostError(error.code, error.message, { name: "PostgresError" });
+  if (!(error instanceof ServerError)) return unavailable(error.message);
+  const { code, message, details } = error;
+  if (error.fatal) return unavailable(`${code} ${message}`);
+  return new HostError(code, message, { name: "PostgresError", details });
 }

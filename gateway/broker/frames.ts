@@ -1,4 +1,5 @@
 import type { Duplex } from "node:stream";
+import { MessageSplitter } from "./message-splitter.ts";
 
 /**
  * Frames between the broker and whoever queries through it: length of the rest (u32, big-endian), kind (u8), number (u32),
@@ -78,31 +79,20 @@ function decodeFrame(frame: Buffer): Frame {
  * throws a {@link FrameError} for, destroys the stream with that error.
  */
 export function readFrames(stream: Duplex, maxBytes: number, onFrame: (frame: Frame) => void): void {
-  let parts: Buffer[] = [];
-  let have = 0;
-  let need = 4;
+  const sizeAt = (bytes: Buffer, at: number) => {
+    const length = bytes.readUInt32BE(at);
+    if (length < FIXED_BYTES || length > maxBytes) throw new FrameError("length");
+    return 4 + length;
+  };
+  const splitter = new MessageSplitter({ headerBytes: 4, sizeAt }, (bytes, start, end) =>
+    onFrame(decodeFrame(bytes.subarray(start, end))),
+  );
   stream.on("data", (chunk: Buffer) => {
-    parts.push(chunk);
-    have += chunk.length;
-    if (have < need) return;
-    let all = parts.length === 1 ? chunk : Buffer.concat(parts, have);
     try {
-      for (;;) {
-        need = 4;
-        if (all.length < need) break;
-        const length = all.readUInt32BE(0);
-        if (length < FIXED_BYTES || length > maxBytes) throw new FrameError("length");
-        need = 4 + length;
-        if (all.length < need) break;
-        onFrame(decodeFrame(all.subarray(0, need)));
-        all = all.subarray(need);
-      }
+      splitter.push(chunk);
     } catch (error) {
       stream.destroy(error as Error);
-      return;
     }
-    parts = all.length > 0 ? [all] : [];
-    have = all.length;
   });
 }
 

@@ -1,130 +1,157 @@
 import type { Duplex } from "node:stream";
-import postgres from "postgres";
-import type { QueryRequest, QueryResponse } from "../../runtime/protocol.ts";
-import { decodeValue } from "./decode-value.ts";
 import { encodeParam } from "./encode-param.ts";
-import { aborted, brokerError, fromDriver, isFatal, queryTimeout, unavailable } from "./errors.ts";
+import { abortError, brokerError, queryTimeout, ServerError, shownError, unavailable } from "./errors.ts";
+import type { RawResult } from "./raw-result.ts";
+import { controlsTransaction, type Statement } from "./statement.ts";
+import {
+  Acknowledgement,
+  type Ending,
+  type ResultLimits,
+  StatementExchange,
+  TypesExchange,
+} from "./statement-exchange.ts";
+import { type Exchange, Wire } from "./wire.ts";
+import { cancelRequest, command, DESCRIBE_STATEMENT, execute, parse, SYNC, simple } from "./wire-messages.ts";
 
-export interface LaneOptions {
+/** A login at the database. */
+export interface Role {
   user: string;
   password: string;
+}
+
+export interface LaneOptions {
+  role: Role;
   database: string;
   /** Gives a connected socket, or rejects. Called once for each lane. */
   openSocket(signal: AbortSignal): Promise<Duplex>;
+  /** Another way to the server, for a cancel request; null when there is none. */
+  openCancelSocket: ((signal: AbortSignal) => Promise<Duplex>) | null;
   timeoutMs: number;
-  maxResultBytes: number;
-  maxRows: number;
+}
+
+export interface RunOptions {
+  access: "read" | "write";
+  /** The caller uses the lane for this statement only: it is reset at once, in the same message to the server. */
+  alone: boolean;
+  limits: ResultLimits;
+  signal: AbortSignal;
 }
 
 /** How long a connection that was given up may take to end before it is cut, in ms beyond the query time-out. */
 const DRAIN_GRACE_MS = 500;
+/** Between cancel requests, of which one that comes before its statement is lost, ms. */
+const CANCEL_INTERVAL_MS = 200;
 const RESET_TIMEOUT_MS = 5000;
-const TERMINATE = Buffer.from([0x58, 0, 0, 0, 4]);
 
-type RawRow = (Buffer | null)[];
-type RawQuery = Promise<{
-  columns: { name: string; type: number }[] | undefined;
-  count: number | null;
-  command: string;
-}> & {
-  raw(): RawQuery;
-  forEach(onRow: (row: RawRow) => void): RawQuery;
-};
+// The select fixes the transaction's snapshot, after which Postgres refuses to make it READ WRITE again.
+const BEGIN_READ_ONLY = Buffer.concat([command("begin read only"), command("select 1")]);
+const STAY_READ_ONLY = Buffer.concat([command("set transaction read only"), command("select 1")]);
+const ROLLBACK = simple("rollback");
+const DISCARD_ALL = simple("discard all");
 
 /**
  * One database connection, used by one caller at a time. After each use {@link reset} returns it to the state of a new
  * one; after a time-out, an abort, an overrun or an error of the connection it is given up and never used again.
  */
 export class Lane {
-  /** Settles when the socket is closed: only then is the server's side gone, too. */
-  readonly closed: Promise<void>;
-  readonly #sql: postgres.Sql;
-  readonly #socket: Duplex;
+  readonly role: Role;
+  readonly #wire: Wire;
   readonly #options: LaneOptions;
   #givenUp = false;
-  #receivedBytes = 0;
-  #onOverrun: () => void = () => this.destroy();
+  /** Something may be left of the last caller, beyond what is being undone. */
+  #dirty: boolean;
+  #undoing: Promise<void>[] = [];
+  /** Of these, the ones that are not done. */
+  #undoings = 0;
 
-  private constructor(socket: Duplex, options: LaneOptions) {
-    this.#socket = socket;
+  private constructor(wire: Wire, options: LaneOptions) {
+    this.role = options.role;
+    this.#wire = wire;
     this.#options = options;
-    this.closed = new Promise((resolve) => socket.once("close", () => resolve()));
-    this.closed.then(() => {
-      this.#givenUp = true;
-    });
-    socket.on("error", () => {});
-    // Before the driver listens, so that a result which is too large is stopped before it is assembled in memory.
-    socket.on("data", (chunk: Buffer) => {
-      this.#receivedBytes += chunk.length;
-      if (this.#receivedBytes > options.maxResultBytes) this.#onOverrun();
-    });
-    socket.resume();
-    this.#sql = driver(socket, options);
+    // the embedded database has one session for all who come
+    this.#dirty = options.openCancelSocket === null;
   }
 
   /** Rejects with a HostError `db_unavailable`. */
   static async open(options: LaneOptions): Promise<Lane> {
-    const signal = AbortSignal.timeout(options.timeoutMs);
-    let socket: Duplex;
+    const { role, database, timeoutMs } = options;
+    const signal = AbortSignal.timeout(timeoutMs);
+    let socket: Duplex | undefined;
+    const stop = () => socket?.destroy(new Error("connecting timed out"));
+    signal.addEventListener("abort", stop);
     try {
       socket = await options.openSocket(signal);
-    } catch (error) {
-      throw unavailable(error);
-    }
-    const lane = new Lane(socket, options);
-    try {
+      const wire = await Wire.open(socket, { ...role, database, parameters: sessionParameters(timeoutMs) });
+      const lane = new Lane(wire, options);
       await lane.reset();
       return lane;
     } catch (error) {
-      lane.destroy();
-      // Whatever the server says while a connection is made (password, database, role) is no function's business.
-      throw unavailable(error instanceof Error ? error.message : error);
+      socket?.destroy();
+      // Whatever is said while a connection is made (password, database, role) is no function's business.
+      const { message } = error as Error;
+      throw unavailable(error instanceof ServerError ? `${error.code} ${message}` : message);
+    } finally {
+      signal.removeEventListener("abort", stop);
     }
   }
 
   get usable(): boolean {
-    return !this.#givenUp;
+    return !this.#givenUp && this.#wire.alive;
+  }
+
+  /** Settles when the session is gone at the server. */
+  get closed(): Promise<void> {
+    return this.#wire.closed;
   }
 
   /** Runs one statement. Rejects with a HostError; see {@link usable} afterwards. */
-  run(request: QueryRequest, signal: AbortSignal, access: "read" | "write"): Promise<QueryResponse> {
-    if (signal.aborted) return Promise.reject(aborted());
-    const { timeoutMs, maxResultBytes, maxRows } = this.#options;
+  run(statement: Statement, options: RunOptions): Promise<RawResult> {
+    const { signal } = options;
+    if (signal.aborted) return Promise.reject(abortError(signal));
+    const { timeoutMs } = this.#options;
     const startMs = performance.now();
-    const { promise, resolve, reject } = Promise.withResolvers<QueryResponse>();
-    const giveUp = (error: Error, how: "retire" | "destroy") => {
-      // First the answer: the driver's own rejection, which follows, must not be the one that the caller sees.
+    const { promise, resolve, reject } = Promise.withResolvers<RawResult>();
+    const giveUp = (error: Error) => {
       reject(error);
-      this[how]();
+      this.retire();
     };
-    const tooLarge = (limit: string) =>
-      giveUp(brokerError("db_result_too_large", `the result is larger than ${limit}`), "destroy");
-    const onAbort = () => giveUp(aborted(), "retire");
-
-    this.#receivedBytes = 0;
-    this.#onOverrun = () => tooLarge(`${maxResultBytes} bytes`);
-    const timer = setTimeout(() => giveUp(queryTimeout(timeoutMs), "retire"), timeoutMs);
+    const onAbort = () => giveUp(abortError(signal));
+    const timer = setTimeout(() => giveUp(queryTimeout(timeoutMs)), timeoutMs);
     signal.addEventListener("abort", onAbort, { once: true });
-    this.#execute(request, access, () => tooLarge(`${maxRows} rows`)).then(resolve, (error) => {
-      const shown = fromDriver(error, performance.now() - startMs, timeoutMs);
-      reject(shown);
-      // A time-out is one whoever saw it first, we or the server: the connection goes.
-      if (isFatal(error) || shown.code === "db_query_timeout") this.retire();
-    });
-    return promise.finally(() => {
+    const onEnd = (ending: Ending) => {
       clearTimeout(timer);
       signal.removeEventListener("abort", onAbort);
-      this.#onOverrun = () => this.destroy();
-    });
+      switch (ending.kind) {
+        case "result":
+          return resolve(ending.result);
+        case "tooManyRows":
+          return reject(
+            brokerError("db_too_many_rows", `the result has more than ${options.limits.rows} rows`),
+          );
+        case "tooManyBytes":
+          return reject(
+            brokerError("db_result_too_large", `the result is larger than ${options.limits.bytes} bytes`),
+          );
+        case "failed": {
+          // the server's own statement_timeout, when it is a moment ahead of ours
+          const late = performance.now() - startMs >= 0.9 * timeoutMs;
+          if (late && ending.error instanceof ServerError && ending.error.code === "57014")
+            return giveUp(queryTimeout(timeoutMs));
+          return reject(shownError(ending.error));
+        }
+      }
+    };
+    this.#send(statement, options, onEnd);
+    return promise;
   }
 
   /** Ends what the last caller left behind: transaction, settings, temporary tables, statements, locks, listeners. */
   async reset(): Promise<void> {
-    this.#receivedBytes = 0;
     const timer = setTimeout(() => this.destroy(), RESET_TIMEOUT_MS);
     try {
-      // Two messages, since DISCARD ALL refuses to run in the implicit transaction of a message with several statements.
-      await Promise.all([this.#sql.unsafe("rollback").simple(), this.#sql.unsafe("discard all").simple()]);
+      if (this.#dirty) this.#exchange([], [...(this.#idle ? [] : [ROLLBACK]), DISCARD_ALL]);
+      this.#dirty = false;
+      await Promise.all(this.#undoing.splice(0));
     } catch (error) {
       this.destroy();
       throw error;
@@ -133,139 +160,105 @@ export class Lane {
     }
   }
 
+  /** Ends an idle connection. */
+  close(): void {
+    if (this.#givenUp) return;
+    this.#givenUp = true;
+    this.#wire.end();
+    const cut = setTimeout(() => this.destroy(), this.#options.timeoutMs + DRAIN_GRACE_MS);
+    this.closed.then(() => clearTimeout(cut));
+  }
+
   /**
-   * Gives the connection up but lets the server notice, so that the place in the pool stays taken while the server still
-   * works on it. Never a cancel request: it names a process and could hit the next caller's statement.
+   * Gives the connection up: asks the server to stop the statement and to end the session. The place in the pool stays taken
+   * until that is done. A cancel request names a process and not a statement, but nobody uses this connection any more,
+   * and for another process its key is wrong.
    */
   retire(): void {
     if (this.#givenUp) return;
-    this.#givenUp = true;
-    this.#receivedBytes = 0;
-    this.#socket.removeAllListeners("data");
-    this.#socket.on("data", (chunk: Buffer) => {
-      this.#receivedBytes += chunk.length;
-      if (this.#receivedBytes > this.#options.maxResultBytes) this.destroy();
-    });
-    this.#socket.end(TERMINATE);
-    const timer = setTimeout(() => this.destroy(), this.#options.timeoutMs + DRAIN_GRACE_MS);
-    this.closed.then(() => clearTimeout(timer));
+    this.close();
+    const cancelling = setInterval(() => void this.#cancel(), CANCEL_INTERVAL_MS);
+    void this.#cancel();
+    this.closed.then(() => clearInterval(cancelling));
   }
 
   /** Cuts the connection at once: a server that is still sending fails at its next write. */
   destroy(): void {
     this.#givenUp = true;
-    this.#socket.destroy();
+    this.#wire.destroy(new Error("the connection was given up"));
   }
 
-  async #execute(
-    request: QueryRequest,
-    access: "read" | "write",
-    onTooManyRows: () => void,
-  ): Promise<QueryResponse> {
-    // The select fixes the transaction's snapshot, after which Postgres refuses to make it READ WRITE again.
-    if (access === "read") await this.#sql.unsafe("begin read only; select 1").simple();
-    const params = request.params.map((param) => (param === null ? null : new Param(param)));
-    // `simple: false` is not in the driver's types, but without it a call without parameters uses the simple protocol,
-    // which would allow several statements in one text.
-    const query = this.#sql.unsafe(
-      request.text,
-      params as never[],
-      {
-        prepare: false,
-        simple: false,
-      } as object,
-    ) as unknown as RawQuery;
-    const raw: RawRow[] = [];
-    const result = await query.raw().forEach((row) => {
-      raw.push(row);
-      if (raw.length > this.#options.maxRows) onTooManyRows();
-    });
-    if (!("columns" in result)) {
-      this.destroy();
-      throw brokerError("db_unsupported", "COPY is not supported");
+  async #cancel(): Promise<void> {
+    const { openCancelSocket, timeoutMs } = this.#options;
+    const { backend } = this.#wire;
+    if (!openCancelSocket || !backend) return;
+    try {
+      const socket = await openCancelSocket(AbortSignal.timeout(timeoutMs));
+      socket.on("error", () => {});
+      socket.resume();
+      socket.end(cancelRequest(backend.processId, backend.key));
+    } catch {
+      // the connection's end is what counts
     }
-    const columns = (result.columns ?? []).map(({ name, type }) => ({ name, type }));
-    const rows = raw.map((row) =>
-      row.map((value, i) => (value === null ? null : decodeValue(value.toString("utf8"), columns[i]!.type))),
-    );
-    return { columns, rows, count: result.count ?? 0, command: result.command ?? "" };
   }
-}
 
-/** Holds a parameter until the driver knows the type that the server wants. */
-class Param {
-  readonly #value: NonNullable<QueryRequest["params"][number]>;
-  constructor(value: NonNullable<QueryRequest["params"][number]>) {
-    this.#value = value;
-  }
-  toString(): string {
-    return encodeParam(this.#value, 0)!;
-  }
-  toJson(type: number): string {
-    return encodeParam(this.#value, type)!;
-  }
-}
-
-const asText = (to: number, from: number[]) => ({
-  to,
-  from,
-  serialize: String,
-  parse: (text: string) => text,
-});
-
-function driver(socket: Duplex, options: LaneOptions): postgres.Sql {
-  let taken = false;
-  const settings = {
-    host: "database",
-    port: 5432,
-    user: options.user,
-    password: options.password,
-    database: options.database,
-    max: 1,
-    ssl: false as const,
-    // One socket, one lane: where the driver would reconnect by itself, it gets an error.
-    socket: () => {
-      if (taken) throw new Error("the connection was closed");
-      taken = true;
-      return socket;
-    },
-    prepare: false,
-    fetch_types: false,
-    // Without it the driver keeps the text of every statement that failed, for ever, in a map of call sites.
-    debug: true as never,
-    onnotice: () => {},
-    idle_timeout: undefined,
-    max_lifetime: null,
-    connect_timeout: 0,
-    keep_alive: null,
-    target_session_attrs: undefined,
-    types: {
-      string: asText(25, []),
-      number: asText(0, [21, 23, 26, 700, 701]),
-      boolean: asText(16, [16]),
-      date: asText(1184, [1082, 1114, 1184]),
-      bytea: asText(17, [17]),
-      json: {
-        to: 114,
-        from: [114, 3802],
-        serialize: (param: Param) => param.toJson(114),
-        parse: (text: string) => text,
+  #send(statement: Statement, { access, alone, limits }: RunOptions, onEnd: (ending: Ending) => void): void {
+    const control = controlsTransaction(statement.keyword);
+    const guarded = access === "read" && this.#idle && !control;
+    const before = [...(guarded ? [BEGIN_READ_ONLY] : []), parse(statement.text)];
+    const undo = [...(guarded ? [ROLLBACK] : []), ...(alone ? [DISCARD_ALL] : [])];
+    if (!alone) this.#dirty = true;
+    const run = (messages: Buffer[], types: number[], skipped: number) => {
+      const params = statement.params.map((param, i) => encodeParam(param, types[i] ?? 0));
+      messages.push(execute(params, { describe: true, maxRows: limits.rows + 1 }));
+      if (access === "read" && control) messages.push(STAY_READ_ONLY);
+      this.#exchange([...messages, SYNC], undo, new StatementExchange(skipped, limits, onEnd));
+    };
+    if (!statement.params.some(Array.isArray)) {
+      run(before, [], guarded ? 2 : 0);
+      return;
+    }
+    // an array is an array or JSON, as the server wants it
+    const types = new TypesExchange();
+    this.#exchange([...before, DESCRIBE_STATEMENT, SYNC], [], types);
+    types.done.then(
+      () => run([], types.types, 0),
+      (error) => {
+        this.#exchange([], undo);
+        onEnd({ kind: "failed", error });
       },
-    },
-    // What DISCARD ALL returns to.
-    connection: {
-      application_name: "thimble-functions",
-      DateStyle: "ISO",
-      IntervalStyle: "postgres",
-      TimeZone: "UTC",
-      bytea_output: "hex",
-      statement_timeout: options.timeoutMs,
-      idle_in_transaction_session_timeout: options.timeoutMs,
-      // The server looks this often whether we are still there while it works: a connection given up ends soon.
-      client_connection_check_interval: 500,
-    },
+    );
+  }
+
+  /** In no transaction, once what has been sent is done. */
+  get #idle(): boolean {
+    return this.#undoings > 0 || this.#wire.status === "I";
+  }
+
+  /** Sends messages in one piece, with what undoes behind them. */
+  #exchange(messages: Buffer[], undo: Buffer[], ...exchanges: Exchange[]): void {
+    const undone = undo.map(() => new Acknowledgement());
+    this.#undoing.push(...undone.map(({ done }) => done));
+    this.#undoings += undone.length;
+    const over = () => this.#undoings--;
+    for (const { done } of undone) done.then(over, over);
+    if (messages.length + undo.length > 0)
+      this.#wire.send(Buffer.concat([...messages, ...undo]), ...exchanges, ...undone);
+  }
+}
+
+/** What DISCARD ALL returns to. */
+function sessionParameters(timeoutMs: number): Record<string, string> {
+  return {
+    application_name: "thimble-functions",
+    DateStyle: "ISO",
+    IntervalStyle: "postgres",
+    TimeZone: "UTC",
+    bytea_output: "hex",
+    extra_float_digits: "1",
+    statement_timeout: `${timeoutMs}`,
+    idle_in_transaction_session_timeout: `${2 * timeoutMs}`,
+    // The server looks this often whether we are still there while it works.
+    client_connection_check_interval: "500",
   };
-  return postgres(
-    settings as unknown as postgres.Options<Record<string, postgres.PostgresType>>,
-  ) as unknown as postgres.Sql;
 }

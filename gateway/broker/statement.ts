@@ -5,6 +5,16 @@ import { brokerError } from "./errors.ts";
 export const MAX_STATEMENT_BYTES = 100_000;
 export const MAX_PARAMS = 1000;
 
+/** A statement that may go to a server. */
+export interface Statement {
+  text: string;
+  params: QueryParam[];
+  /** First word of the text, in lower case. */
+  keyword: string;
+  /** Of the parameters together, as they were sent. */
+  paramBytes: number;
+}
+
 const TRANSACTION_CONTROL = new Set([
   "abort",
   "begin",
@@ -16,38 +26,59 @@ const TRANSACTION_CONTROL = new Set([
   "start",
 ]);
 
+export const controlsTransaction = (keyword: string) => TRANSACTION_CONTROL.has(keyword);
+
+/** Why a pooled connection cannot run these. */
+const REFUSED: Readonly<Record<string, string>> = {
+  copy: "COPY is not supported",
+  listen: "LISTEN is not supported: a pooled connection hears of nothing between two queries",
+  notify: "NOTIFY is not supported: its channels are shared by all functions",
+  unlisten: "UNLISTEN is not supported: a pooled connection listens to nothing",
+};
+
 /** Throws a HostError for a request that no server should see. */
-export function checkStatement(request: QueryRequest): void {
-  const { text, params } = request;
+export function checkStatement(request: QueryRequest): Statement {
+  const { text, params, lease } = request;
   if (typeof text !== "string" || !Array.isArray(params))
     throw invalid("a query needs a text and parameters");
   if (Buffer.byteLength(text) > MAX_STATEMENT_BYTES)
     throw invalid(`the statement is longer than ${MAX_STATEMENT_BYTES} bytes`);
   if (text.includes("\0")) throw invalid("the statement contains a NUL character");
   if (params.length > MAX_PARAMS) throw invalid(`more than ${MAX_PARAMS} parameters`);
-  for (const param of params) checkParam(param, 0);
-  const keyword = firstKeyword(text);
+  let paramBytes = 0;
+  for (const param of params) paramBytes += paramSize(param, 0);
+  const [keyword = "", second] = leadingWords(text, 2);
   if (keyword === "") throw invalid("the statement is empty");
-  if (keyword === "copy") throw brokerError("db_unsupported", "COPY is not supported");
-  // Each statement has its own lease, so a BEGIN would be undone at once and what follows would commit by itself:
-  // better a clear error than atomicity that is only believed in.
-  if (TRANSACTION_CONTROL.has(keyword))
+  const refusal = REFUSED[keyword];
+  if (refusal !== undefined) throw brokerError("db_unsupported", refusal);
+  // It would outlive the session, with its locks.
+  if (keyword === "prepare" && second === "transaction")
+    throw brokerError("db_unsupported", "PREPARE TRANSACTION is not supported");
+  // Without a lease each statement has its own connection: a BEGIN would be undone at once and what follows would commit by
+  // itself. Better a clear error than atomicity that is only believed in.
+  if (lease === undefined && controlsTransaction(keyword))
     throw brokerError(
       "db_unsupported",
-      `${keyword.toUpperCase()}: transactions over several statements are not supported`,
+      `${keyword.toUpperCase()} without a reserved connection: use sql.begin`,
     );
+  return { text, params, keyword, paramBytes };
 }
 
-/** The first word of a statement in lower case; "" when there is none. Empty statements and comments do not count. */
-export function firstKeyword(text: string): string {
-  let at = 0;
-  while (at < text.length) {
+/** The first words of a statement in lower case. Empty statements, parentheses and comments do not count; anything else ends them. */
+export function leadingWords(text: string, count: number): string[] {
+  const words: string[] = [];
+  for (let at = 0; at < text.length && words.length < count; ) {
     if (/[\s;(]/.test(text[at]!)) at++;
     else if (text.startsWith("--", at)) at = lineEnd(text, at);
     else if (text.startsWith("/*", at)) at = commentEnd(text, at);
-    else break;
+    else {
+      const word = /^[a-z_]+/i.exec(text.slice(at, at + 40))?.[0];
+      words.push(word?.toLowerCase() ?? text[at]!);
+      if (word === undefined) break;
+      at += word.length;
+    }
   }
-  return /^[a-z_]+/i.exec(text.slice(at, at + 40))?.[0].toLowerCase() ?? text.slice(at, at + 1);
+  return words;
 }
 
 function lineEnd(text: string, from: number): number {
@@ -73,24 +104,28 @@ function commentEnd(text: string, from: number): number {
 /** Postgres arrays have at most 6 dimensions; JSON in a parameter may be deeper, but then it should be a string. */
 const MAX_ARRAY_DEPTH = 32;
 
-function checkParam(param: QueryParam, depth: number): void {
-  if (param === null) return;
+/** Throws for what is no parameter. */
+function paramSize(param: QueryParam, depth: number): number {
+  if (param === null) return 0;
   switch (typeof param) {
     case "boolean":
+      return 1;
     case "string":
-      return;
+      return param.length;
     case "number":
-      if (Number.isFinite(param)) return;
+      if (Number.isFinite(param)) return 8;
       break;
     case "object":
       if (Array.isArray(param)) {
         if (depth >= MAX_ARRAY_DEPTH) throw invalid("a parameter is nested too deeply");
-        for (const element of param) checkParam(element, depth + 1);
-        return;
+        let size = 0;
+        for (const element of param) size += paramSize(element, depth + 1);
+        return size;
       }
-      if ("$bytes" in param && typeof param.$bytes === "string") return;
-      if ("$date" in param && typeof param.$date === "string") return;
-      if ("$bigint" in param && typeof param.$bigint === "string" && /^-?\d+$/.test(param.$bigint)) return;
+      if ("$bytes" in param && typeof param.$bytes === "string") return param.$bytes.length;
+      if ("$date" in param && typeof param.$date === "string") return param.$date.length;
+      if ("$bigint" in param && typeof param.$bigint === "string" && /^-?\d+$/.test(param.$bigint))
+        return param.$bigint.length;
   }
   throw invalid(
     "a parameter is neither null, boolean, number, string, bytes, date, bigint nor an array of them",

@@ -47,7 +47,8 @@ export function contextOf(options: Record<string, unknown>): CommandContext {
   };
 }
 
-function settingFlags(options: Record<string, unknown>): SettingValues {
+/** The settings given as flags. */
+export function settingFlags(options: Record<string, unknown>): SettingValues {
   const flags: SettingValues = {};
   for (const setting of SETTING_NAMES) {
     const value = options[new Option(`${flagOf(setting)} <value>`).attributeName()];

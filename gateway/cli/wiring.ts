@@ -1,7 +1,9 @@
 import { readFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
 import { readSources } from "../../compiler/sources.ts";
 import type { Analysis, Bundle, SourceFiles } from "../../compiler/types.ts";
 import type { ModuleInput } from "../../compiler/wasm-module/build-module.ts";
+import type { Engine } from "../../runtime/engine.ts";
 import { type Config, type EdgeConfig, edgeConfig } from "../config.ts";
 import type { Logger } from "../log.ts";
 import type { Compiler, EdgeParts, FunctionDatabase } from "../ports.ts";
@@ -14,33 +16,82 @@ import type { ServerDeps } from "../server.ts";
 
 /** The server's parts, for these settings. */
 export async function wireServer(config: Config, log: Logger): Promise<ServerDeps> {
-  const [{ Builder }, { openBroker }] = await Promise.all([
-    import("../../compiler/builder/builder.ts"),
-    import("../broker/broker.ts"),
-  ]);
+  const { Builder } = await import("../../compiler/builder/builder.ts");
   const builder = new Builder();
   const compiler: Compiler = {
     build: (input) => builder.build(input),
     rebuild: async (artifact) => (await builder.rebuild(artifact)).artifact,
     close: () => builder.close(),
   };
-  const { url, maxConnections, timeoutMs } = config.database;
-  const database = openBroker({
-    databaseUrl: url ?? null,
-    dataDir: config.dataDir,
-    maxConnections,
-    timeoutMs,
+  const execution = config.workers.count === 0 ? wireInProcess(config) : wireWorkers(config, log);
+  return { compiler, ...(await execution), log };
+}
+
+/**
+ * The same, all in this process: the function is its author's own, and a build must not wait for another process. `warm` makes
+ * the embedded database, which takes longer than a function's first query may.
+ */
+export async function wireDevServer(
+  config: Config,
+  log: Logger,
+): Promise<ServerDeps & { warm(): Promise<void> }> {
+  const [engine, { Compiler }] = await Promise.all([loadEngine(), import("../../compiler/compiler.ts")]);
+  const own = new Compiler(engine);
+  const compiler: Compiler = {
+    build: (input) => own.build(input),
+    rebuild: async (artifact) => (await own.rebuild(artifact)).artifact,
+  };
+  const { database, fleet } = await wireInProcess(config);
+  const warm = async () => {
+    const session = database.openSession({ functionName: "thimble", access: "read" });
+    const { signal } = new AbortController();
+    await session.query({ text: "select 1", params: [] }, signal).catch((err: unknown) => {
+      log.warn({ err, code: "database_unavailable" }, "the functions' database cannot be used");
+    });
+    session.close();
+  };
+  return { compiler, database, fleet, log, warm };
+}
+
+type Execution = Pick<ServerDeps, "database" | "fleet">;
+
+/** Functions and their database in this process. */
+async function wireInProcess(config: Config): Promise<Execution & { database: FunctionDatabase }> {
+  const { openBroker } = await import("../broker/broker.ts");
+  const database = openBroker(brokerSettings(config));
+  const edgeParts = async () => createEdgeParts(edgeConfig(config), await loadEngine(), database);
+  return { database, fleet: { kind: "inProcess", edgeParts } };
+}
+
+/** Functions in worker processes, and their database in another one. */
+async function wireWorkers(config: Config, log: Logger): Promise<Execution> {
+  const { startBroker } = await import("../broker/start-broker.ts");
+  const broker = await startBroker({
+    ...brokerSettings(config),
+    onFailure: (message) => log.error(message),
   });
-  return { compiler, database, edgeParts: () => createEdgeParts(edgeConfig(config), database), log };
+  return {
+    database: { stats: () => broker.poolStats(), close: () => broker.close() },
+    fleet: {
+      kind: "workers",
+      script: fileURLToPath(new URL("worker.ts", import.meta.url)),
+      engine: loadEngineBytes,
+      brokerSocket: broker.socketPath,
+    },
+  };
+}
+
+function brokerSettings({ database: { url, maxConnections, timeoutMs }, dataDir }: Config) {
+  return { databaseUrl: url ?? null, dataDir, maxConnections, timeoutMs };
 }
 
 /** What it takes to run functions in this process. */
 export async function createEdgeParts(
   { limits, egressAllow }: EdgeConfig,
+  engine: Engine,
   database: Pick<FunctionDatabase, "openSession">,
 ): Promise<EdgeParts> {
-  const [engine, { Runtime }, { createEgress }] = await Promise.all([
-    loadEngine(),
+  const [{ Runtime }, { createEgress }] = await Promise.all([
     import("../../runtime/runtime.ts"),
     import("../../runtime/host/egress/egress.ts"),
   ]);
@@ -92,4 +143,9 @@ export async function packageVersion(): Promise<string> {
 async function loadEngine() {
   const module = await import("../../compiler/engine/load-engine.ts");
   return module.loadEngine();
+}
+
+async function loadEngineBytes() {
+  const module = await import("../../compiler/engine/load-engine.ts");
+  return module.loadEngineBytes();
 }

@@ -18,6 +18,8 @@ export interface EdgeDeps {
   registry: Registry;
   invoker: Invoker;
   admission: Admission;
+  /** The requests that are under way. */
+  scopes: Set<RequestScope>;
   log: Logger;
 }
 
@@ -50,7 +52,7 @@ export function createEdgeApp(deps: EdgeDeps): Hono {
 async function handle(deps: EdgeDeps, request: Request): Promise<Response> {
   const { config, registry, invoker, log } = deps;
   const requestId = requestIdOf(request.headers.get("x-request-id"));
-  const scope = new RequestScope(config.limits.requestTimeoutMs, request.signal);
+  const scope = new RequestScope(config.limits.requestTimeoutMs, request.signal, deps.scopes);
   let streaming: Promise<unknown> | undefined;
   try {
     if (IMPOSSIBLE_METHODS.has(request.method)) {

@@ -4,8 +4,9 @@ import { Admission } from "../admission.ts";
 import type { EdgeConfig } from "../config.ts";
 import { PlatformError } from "../errors.ts";
 import type { Fleet, FleetStats } from "../fleet.ts";
+import type { Lender } from "../gate.ts";
 import { Invoker, type InvokerDeps } from "../invoker.ts";
-import { type Listener, listen } from "../listen.ts";
+import { type Handle, type Listener, type ListenOptions, listen } from "../listen.ts";
 import type { LiveFunction } from "../live-function.ts";
 import type { ArtifactSource, EdgeParts } from "../ports.ts";
 import { RequestScope } from "../request-scope.ts";
@@ -18,8 +19,12 @@ import { Registry } from "./registry.ts";
 
 export interface EdgeDeps extends EdgeParts, Pick<InvokerDeps, "logs" | "metrics" | "log"> {
   config: EdgeConfig;
+  /** What is deployed at the start. */
+  catalog: { list(): StoredFunction[] };
   artifacts: ArtifactSource;
   history: Pick<InvocationStore, "save">;
+  /** Who lends slots, where limits hold over several processes. */
+  lender?: Lender;
 }
 
 /** Runs functions in this process: sandboxes, admission and the edge listener. Owns its parts and closes them. */
@@ -29,14 +34,18 @@ export class Edge implements Fleet {
   readonly #admission: Admission;
   readonly #invoker: Invoker;
   readonly #recorder: Recorder;
+  readonly #scopes = new Set<RequestScope>();
   #listener: Listener | undefined;
 
   constructor(deps: EdgeDeps) {
     this.#deps = deps;
     const { config, log, logs, metrics, runtime, history } = deps;
-    const { queueTimeoutMs, queueLimit } = config.limits;
+    const { queueTimeoutMs, queueLimit, totalConcurrency: limit, totalQueueLimit } = config.limits;
     this.#registry = new Registry(deps);
-    this.#admission = new Admission({ queueTimeoutMs, queueLimit });
+    this.#admission = new Admission({
+      ...{ queueTimeoutMs, queueLimit, limit, totalQueueLimit },
+      lender: deps.lender,
+    });
     this.#recorder = new Recorder(history, {
       onError: (error) => log.error({ err: error }, "executions could not be recorded; will try again"),
     });
@@ -45,17 +54,23 @@ export class Edge implements Fleet {
   }
 
   /** Takes in what is deployed and listens. Throws `ListenError`. */
-  async open(deployed: Iterable<StoredFunction>): Promise<void> {
-    for (const stored of deployed) this.#registry.put(stored);
+  async open(how: Pick<ListenOptions, "shared" | "socket"> = {}): Promise<void> {
+    for (const stored of this.#deps.catalog.list()) this.#registry.put(stored);
     const { config, log } = this.#deps;
     const app = createEdgeApp({
       config,
       registry: this.#registry,
       invoker: this.#invoker,
       admission: this.#admission,
+      scopes: this.#scopes,
       log,
     });
-    this.#listener = await listen({ ...config.edge, portSetting: "PORT", fetch: app.fetch });
+    this.#listener = await listen({ ...config.edge, portSetting: "PORT", fetch: app.fetch, ...how });
+  }
+
+  /** Where it listens, for a process that is to listen there as well. */
+  get socket(): Handle | undefined {
+    return this.#listener?.socket;
   }
 
   get url(): string {
@@ -82,7 +97,7 @@ export class Edge implements Fleet {
     requestId: string,
     signal: AbortSignal,
   ): Promise<InvokeResult> {
-    using scope = new RequestScope(this.#deps.config.limits.requestTimeoutMs, signal);
+    using scope = new RequestScope(this.#deps.config.limits.requestTimeoutMs, signal, this.#scopes);
     return await invokeForAdmin(this.#invoker, this.#version(name, input.version), input, requestId, scope);
   }
 
@@ -100,8 +115,26 @@ export class Edge implements Fleet {
       active: this.#admission.activeByKey(),
       sandboxes: this.#deps.runtime.stats(),
       droppedRecords: this.#recorder.dropped,
-      workers: 0,
+      workers: [],
     };
+  }
+
+  async restart(): Promise<void> {}
+
+  /** The lender's answers. */
+  get slots(): Pick<Admission, "grant" | "owe"> {
+    return this.#admission;
+  }
+
+  /** Takes no new connections, and lets those there are come to their end without a client's noticing. Then {@link close}. */
+  async retire(): Promise<void> {
+    await this.#listener?.retire();
+  }
+
+  /** This process is about to end: answers all requests with an error. */
+  fail(): void {
+    const error = new PlatformError("internal_error", "The process that executed the function failed");
+    for (const scope of this.#scopes) scope.end(error);
   }
 
   async close(): Promise<void> {

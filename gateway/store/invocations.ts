@@ -1,4 +1,4 @@
-import { desc, eq, lt, sql } from "drizzle-orm";
+import { and, desc, eq, inArray, lt, sql } from "drizzle-orm";
 import type { Database } from "./connect.ts";
 import { functionInvocations, type InvocationStatus, type KillReason } from "./schema.ts";
 
@@ -88,6 +88,15 @@ export class InvocationStore {
         killReason: "server_stopped",
       })
       .where(eq(functionInvocations.status, "running"));
+  }
+
+  /** Those of `ids` that are still `running` have failed, for this reason: the process that ran them is dead. */
+  async failRunning(ids: string[], error: string): Promise<void> {
+    const { id, status } = functionInvocations;
+    await this.#db
+      .update(functionInvocations)
+      .set({ status: "failed", error, errorCode: "internal_error", killReason: "worker_ended" })
+      .where(and(inArray(id, ids), eq(status, "running")));
   }
 
   /** Forgets executions that started before `before`. */

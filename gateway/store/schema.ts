@@ -180,11 +180,13 @@ export type KillReason =
   | "timeout"
   | "memory"
   | "fuel"
+  | "cpu"
   | "stack"
   | "response_size"
   | "trap"
   | "client_gone"
-  | "server_stopped";
+  | "server_stopped"
+  | "worker_ended";
 
 /** `aborted`: the client went away, or the process died under the execution. */
 export type InvocationStatus = "running" | "completed" | "failed" | "timeout" | "aborted";

@@ -1,7 +1,7 @@
-import type { GuestError } from "../protocol.ts";
-import { Op, Refused } from "../protocol.ts";
+import type { GuestError, HostCall as HostCallMessage } from "../protocol.ts";
+import { CallState, Op, Refused } from "../protocol.ts";
 import { type PartName, partNames } from "./parts.ts";
-import { parseJson } from "./primordials.ts";
+import { decodeText, parseJson, stringifyJson } from "./primordials.ts";
 
 type HostCall = (op: Op, text?: string, bytes?: Uint8Array) => number;
 
@@ -28,8 +28,11 @@ export function loadPart<T>(name: PartName): T {
 // An object without a prototype, not a Map: no method of it can be patched.
 let pending: Record<number, Completion> = Object.create(null);
 
+/** What top-level code can't have. */
+export class BuildTimeError extends Error {}
+
 export function buildTimeError(what: string): Error {
-  return new Error(
+  return new BuildTimeError(
     `${what} is not available in top-level code: it runs once at build time. Move it into the handler.`,
   );
 }
@@ -47,11 +50,34 @@ export function start(
     pending[id] = completion;
     return id;
   }
-  if (id === Refused.building) throw buildTimeError(what);
-  const tooLarge = id === Refused.tooLarge;
+  throw refusal(what, id);
+}
+
+/**
+ * Calls a service of the host and waits for its result; `what` names it in errors.
+ *
+ * @throws the host's error, and one that says so when it is refused.
+ */
+export function callHost(what: string, call: HostCallMessage, bytes?: Uint8Array): Uint8Array<ArrayBuffer> {
+  let length = host(Op.call, stringifyJson(call), bytes);
+  while (length === CallState.pending) length = host(Op.result);
+  if (length >= 0) return take(length);
+  if (length <= CallState.failed) throw hostError(decodeText(take(CallState.failed - length)));
+  throw refusal(what, length);
+}
+
+function take(length: number): Uint8Array<ArrayBuffer> {
+  const result = new Uint8Array(length);
+  if (length > 0) host(Op.take, undefined, result);
+  return result;
+}
+
+function refusal(what: string, answer: number): Error {
+  if (answer === Refused.building) return buildTimeError(what);
+  const tooLarge = answer === Refused.tooLarge;
   const reason = tooLarge ? "it is too large" : "too many operations in this invocation";
   const error = new Error(`${what} was refused: ${reason}.`);
-  throw Object.assign(error, { code: tooLarge ? "too_large" : "too_many_operations" });
+  return Object.assign(error, { code: tooLarge ? "too_large" : "too_many_operations" });
 }
 
 export function cancel(id: number): void {

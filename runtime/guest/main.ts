@@ -1,4 +1,6 @@
 // The guest library: evaluated once into the base image, before any function's code.
+
+import { Op } from "../protocol.ts";
 import { AbortController, AbortSignal } from "./abort.ts";
 import { Blob, File } from "./blob.ts";
 import { CompressionStream, DecompressionStream } from "./compression.ts";
@@ -11,14 +13,15 @@ import { fetch } from "./fetch.ts";
 import { FormData } from "./form-data.ts";
 import { addEventListener, dispatchEvent, removeEventListener } from "./global-events.ts";
 import { Headers } from "./headers.ts";
-import { loadPart, random } from "./host.ts";
+import { cancel, host, loadPart, random, start } from "./host.ts";
 import { ErrorEvent, MessageChannel, MessageEvent, MessagePort, reportError } from "./messages.ts";
+import { nodeSupport } from "./node-support.ts";
 import { Performance, performance } from "./performance.ts";
 import { asInterface, defineGlobal, defineLazyGlobals } from "./primordials.ts";
 import { PromiseRejectionEvent, track } from "./rejections.ts";
 import { Request } from "./request.ts";
 import { Response } from "./response.ts";
-import { sql } from "./sql.ts";
+import type * as Sql from "./sql.ts";
 import { streamLibrary, streamNames } from "./stream.ts";
 import { structuredClone } from "./structured-clone.ts";
 import { TextDecoder } from "./text-decoder.ts";
@@ -91,7 +94,21 @@ for (const [name, value] of Object.entries(globals)) {
 defineLazyGlobals(streamNames, () => streamLibrary() as never);
 defineLazyGlobals(["URLPattern"], () => loadPart("urlPattern"));
 
-defineGlobal(Symbol.for("thimble.modules"), { "thimble:db": { sql, default: sql } });
+let databaseModules: ReturnType<typeof Sql.makeModules> | undefined;
+function databaseModule(name: "thimble:db" | "postgres") {
+  const release = (lease: number) => void host(Op.release, `${lease}`);
+  databaseModules ??= loadPart<typeof Sql>("sql").makeModules({ start, cancel, release });
+  return databaseModules[name];
+}
+defineGlobal(Symbol.for("thimble.modules"), {
+  get "thimble:db"() {
+    return databaseModule("thimble:db");
+  },
+  get postgres() {
+    return databaseModule("postgres");
+  },
+  "thimble:node": nodeSupport,
+});
 defineGlobal(Symbol.for("thimble.dispatcher"), dispatch);
 defineGlobal(Symbol.for("thimble.tracker"), track);
 defineGlobal(Symbol.for("thimble.register"), (namespace: Record<string, unknown>) => {

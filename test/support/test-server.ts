@@ -63,7 +63,7 @@ const behaviours: Record<string, Behaviour> = {
   memory: (_request, { limits }) => ({ kind: "outOfMemory", limitBytes: limits.memoryLimitBytes }),
   hang: async (_request, { limits, signal }) => {
     try {
-      await sleep(limits.timeoutMs, undefined, signal ? { signal } : {});
+      await sleep(limits.timeoutMs, undefined, signal ? { signal: signal as AbortSignal } : {});
       return { kind: "timedOut", timeoutMs: limits.timeoutMs };
     } catch {
       return { kind: "aborted" };
@@ -177,13 +177,16 @@ export async function startTestServer(
   dataDir?: string,
 ): Promise<TestServer> {
   const folder = dataDir ?? (await mkdtemp(join(tmpdir(), "thimble-test-")));
-  const env = { PORT: "0", ADMIN_PORT: "0", THIMBLE_DATA_DIR: folder, ...settings };
+  const env = { PORT: "0", ADMIN_PORT: "0", THIMBLE_WORKERS: "0", THIMBLE_DATA_DIR: folder, ...settings };
   const logged: Record<string, unknown>[] = [];
   const log = loggerTo("debug", { write: (line) => logged.push(JSON.parse(line)) });
   const server = await startServer(loadConfig({ cwd: folder, env }), {
     compiler: fakeCompiler,
     database: fakeDatabase,
-    edgeParts: async () => ({ runtime: new FakeRuntime(), services: fakeServices }),
+    fleet: {
+      kind: "inProcess",
+      edgeParts: async () => ({ runtime: new FakeRuntime(), services: fakeServices }),
+    },
     log,
   });
   const key = ensureAdminKey(folder);

@@ -18,8 +18,7 @@ export const OPERATIONS: readonly Operation[] = [
   operation({
     method: "get",
     path: "/v1/openapi.json",
-    scope: "read",
-    restrict: "handler",
+    scope: null,
     summary: "This description",
     answer: { status: 200 },
     errors: [],

@@ -67,7 +67,8 @@ export const runningOperations = [
         activeExecutions,
         queuedExecutions,
         functions: catalog.size,
-        workers,
+        workers: workers.length,
+        processes: workers,
         sandboxes,
         pool: await database.stats(),
       });

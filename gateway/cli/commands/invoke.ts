@@ -3,6 +3,7 @@ import type { InvokeResult } from "../../edge/admin-invoke.ts";
 import { readBodyArgument, splitPair } from "../body-argument.ts";
 import { command, contextOf } from "../command.ts";
 import { bytes, printable } from "../table.ts";
+import { versionNumber } from "../version-number.ts";
 
 const collect = (value: string, before: string[]) => [...before, value];
 
@@ -13,6 +14,7 @@ export const invoke = command("invoke", "call a function")
   .option("-q, --query <name=value>", "query parameter; may be repeated", collect, [])
   .option("-X, --method <method>", "default: POST with a body, else GET")
   .option("-p, --path <path>", "path that the function sees", "/")
+  .option("--at <version>", "one version, whatever the traffic")
   .option("-H, --header <name:value>", "request header; may be repeated", collect, [])
   .action(async (name: string, options) => {
     const context = contextOf(options);
@@ -40,6 +42,7 @@ interface InvokeOptions {
   method?: string;
   path: string;
   header: string[];
+  at?: string;
 }
 
 async function requestOf(options: InvokeOptions): Promise<Record<string, unknown>> {
@@ -58,6 +61,7 @@ async function requestOf(options: InvokeOptions): Promise<Record<string, unknown
     query,
     headers,
   };
+  if (options.at !== undefined) request.version = versionNumber(options.at);
   if (options.method) request.method = options.method.toUpperCase();
   if (options.body !== undefined) {
     const { body, bodyEncoding, contentType } = await readBodyArgument(options.body);

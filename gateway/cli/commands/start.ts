@@ -55,7 +55,7 @@ async function deployExample(context: CommandContext, server: RunningServer): Pr
   const port = Number(new URL(server.adminUrl).port);
   try {
     const client = new AdminClient({ ...config, admin: { ...config.admin, port } });
-    await sendDeployment(client, EXAMPLE_NAME, EXAMPLE, false);
+    await sendDeployment(client, EXAMPLE_NAME, EXAMPLE);
     return EXAMPLE_NAME;
   } catch (error) {
     process.stderr.write(`The example could not be deployed: ${(error as Error).message}\n`);

@@ -7,6 +7,7 @@ interface Version {
   artifactBytes: number;
   createdAt: string;
   live: boolean;
+  percent: number;
 }
 
 /** `versions`: everything that was deployed under a name. */
@@ -19,10 +20,11 @@ export const versions = command("versions", "list a function's versions")
     context.print(document, () => {
       const rows = document.versions.map((v) => [
         `${v.version}${v.live ? " (live)" : ""}`,
+        `${v.percent} %`,
         v.artifactHash.slice(0, 12),
         bytes(v.artifactBytes),
         v.createdAt,
       ]);
-      return table([["VERSION", "HASH", "SIZE", "DEPLOYED"], ...rows]);
+      return table([["VERSION", "TRAFFIC", "HASH", "SIZE", "DEPLOYED"], ...rows]);
     });
   });

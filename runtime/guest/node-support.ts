@@ -1,0 +1,23 @@
+import { blobBytes } from "./blob.ts";
+import { console, formatLine } from "./console.ts";
+import { captureServer } from "./entry.ts";
+import { process } from "./environment.ts";
+import { callHost, host } from "./host.ts";
+import { inspect } from "./inspect.ts";
+import { uncaught } from "./invocation.ts";
+import { unrefTimer } from "./timers.ts";
+
+/** What modules of Node, which are part of a function's bundle, take from the library in the base image. */
+export const nodeSupport = {
+  blobBytes,
+  callHost,
+  captureServer,
+  console,
+  formatLine,
+  host,
+  inspect,
+  process,
+  uncaught,
+  unrefTimer,
+};
+export type NodeSupport = typeof nodeSupport;

@@ -1,0 +1,3 @@
+import { constants } from "./os.ts";
+
+export default { ...constants.errno, ...constants.signals };

@@ -1,0 +1,285 @@
+import type { QueryRequest, QueryResponse } from "../protocol.ts";
+import { Op } from "../protocol.ts";
+import type { Completion } from "./host.ts";
+import { PostgresError } from "./sql-errors.ts";
+import type { ColumnInfo, SqlOptions } from "./sql-options.ts";
+import { Draft, Part } from "./sql-text.ts";
+import { decodeValue } from "./sql-values.ts";
+
+const { parse, stringify } = JSON;
+
+/** What the rest of the guest library gives to this one. */
+export interface SqlHost {
+  start(what: string, op: Op, text: string, bytes: undefined, completion: Completion): number;
+  cancel(id: number): void;
+  release(lease: number): void;
+}
+
+/** Where the queries of a `sql` go. */
+export interface Connection {
+  readonly host: SqlHost;
+  readonly options: SqlOptions;
+  /** The reserved connection, where there is one. Throws when it was given back. */
+  lease(): number | undefined;
+  /** Is told of each query that failed. */
+  onError?(error: unknown): void;
+}
+
+type Row = Record<string, unknown>;
+export type Rows = unknown[] & Pick<QueryResponse, "count" | "command" | "columns"> & { statement: object };
+type Shape = "objects" | "values" | "raw";
+
+/** A query runs when it is awaited; until then it can be a fragment of another. */
+export class Query extends Part {
+  readonly #connection: Connection;
+  readonly #strings: readonly string[];
+  readonly #values: readonly unknown[];
+  /** The parameters of `unsafe`, whose text has its own placeholders. */
+  readonly #params: readonly unknown[] | undefined;
+  #shape: Shape = "objects";
+  #onRow: ((row: unknown, rows: Rows) => void) | undefined;
+  #result: Promise<Rows> | undefined;
+  #cancel: (() => void) | undefined;
+
+  constructor(
+    connection: Connection,
+    strings: readonly string[],
+    values: readonly unknown[],
+    params?: readonly unknown[],
+  ) {
+    super();
+    this.#connection = connection;
+    this.#strings = strings;
+    this.#values = values;
+    this.#params = params;
+  }
+
+  writeTo(draft: Draft): void {
+    if (this.#params?.length)
+      throw new TypeError("sql.unsafe with parameters cannot be part of another query");
+    draft.template(this.#strings, this.#values);
+  }
+
+  /** Rows as arrays, in column order. */
+  values(): this {
+    this.#shape = "values";
+    return this;
+  }
+  /** The same, of the bytes of each value's text. */
+  raw(): this {
+    this.#shape = "raw";
+    return this;
+  }
+  /** Every query is one statement, by the extended protocol; there is nothing to change for a simple one. */
+  simple(): this {
+    return this;
+  }
+  forEach(onRow: (row: unknown, rows: Rows) => void): this {
+    this.#onRow = onRow;
+    return this.execute();
+  }
+  /** Stops it; it rejects with the code of a cancelled statement. */
+  cancel(): void {
+    if (this.#cancel) this.#cancel();
+    else if (!this.#result) this.#result = Promise.reject(cancelled());
+  }
+  execute(): this {
+    this.#result ??= this.#run();
+    return this;
+  }
+  describe(): never {
+    throw unsupported(".describe()", "the pool runs whole statements only");
+  }
+  readable(): never {
+    throw unsupported(".readable()", "COPY does not go through the pool; select or insert rows");
+  }
+  writable(): never {
+    throw unsupported(".writable()", "COPY does not go through the pool; select or insert rows");
+  }
+  stream(): never {
+    throw new Error(".stream has been renamed to .forEach");
+  }
+
+  /** The rows in pieces, by a cursor of the server; `onRows` may be asynchronous. */
+  cursor(count?: number, onRows?: (rows: Rows) => unknown): AsyncIterable<Rows> | Promise<void>;
+  cursor(onRows: (rows: Rows) => unknown): Promise<void>;
+  cursor(count: unknown = 1, onRows?: (rows: Rows) => unknown): AsyncIterable<Rows> | Promise<void> {
+    if (typeof count === "function") return this.cursor(1, count as typeof onRows);
+    const pieces = this.#pieces(count as number);
+    if (!onRows) return pieces;
+    return (async () => {
+      for await (const rows of pieces) if ((await onRows(rows)) === CLOSE) break;
+    })();
+  }
+
+  async *#pieces(count: number): AsyncGenerator<Rows> {
+    if (!Number.isInteger(count) || count < 1) throw new RangeError(`a cursor takes ${count} rows at once`);
+    const outer = this.#connection;
+    const own = outer.lease() === undefined ? new Lease(outer.host) : undefined;
+    const connection: Connection = own ? { ...outer, lease: () => own.number() } : outer;
+    const { text, params } = this.#request();
+    const run = (statement: string, values: QueryRequest["params"] = []) =>
+      send(connection, { text: statement, params: values }, this.#shape);
+    const name = `"thimble cursor ${++cursors}"`;
+    try {
+      // held, since there may be no transaction around it
+      await run(`declare ${name} no scroll cursor with hold for ${text}`, params).result;
+      for (;;) {
+        const rows = await run(`fetch ${count} from ${name}`).result;
+        if (rows.length > 0) yield rows;
+        if (rows.length < count) break;
+      }
+    } finally {
+      if (own) own.end();
+      else await run(`close ${name}`).result.catch(() => {});
+    }
+  }
+
+  #request(): QueryRequest {
+    const draft = new Draft(this.#connection.options);
+    draft.template(this.#strings, this.#values);
+    for (const value of this.#params ?? []) draft.params.push(...paramsOf(value, this.#connection.options));
+    return { text: draft.text, params: draft.params };
+  }
+
+  async #run(): Promise<Rows> {
+    // as with any promise, what is wrong with the query rejects it
+    await undefined;
+    const sent = send(this.#connection, this.#request(), this.#shape);
+    this.#cancel = sent.cancel;
+    const rows = await sent.result;
+    if (this.#onRow) for (const row of rows.splice(0)) this.#onRow(row, rows);
+    return rows;
+  }
+
+  // biome-ignore lint/suspicious/noThenProperty: awaiting a query runs it
+  then<A = Rows, B = never>(
+    onValue?: ((rows: Rows) => A | PromiseLike<A>) | null,
+    onError?: ((error: unknown) => B | PromiseLike<B>) | null,
+  ): Promise<A | B> {
+    this.execute();
+    return this.#result!.then(onValue, onError);
+  }
+  catch<B>(onError: (error: unknown) => B): Promise<Rows | B> {
+    return this.then(undefined, onError);
+  }
+  finally(onDone: () => void): Promise<Rows> {
+    this.execute();
+    return this.#result!.finally(onDone);
+  }
+  get [Symbol.toStringTag](): string {
+    return "Query";
+  }
+}
+
+/** What a cursor's callback returns to have no more. */
+export const CLOSE = {};
+
+let cursors = 0;
+let leases = 0;
+
+/** A connection of one's own, from the first query on it to its end. */
+export class Lease {
+  readonly #host: SqlHost;
+  readonly #number = ++leases;
+  #ended = false;
+  constructor(host: SqlHost) {
+    this.#host = host;
+  }
+  number(): number {
+    if (!this.#ended) return this.#number;
+    const error = new Error("this transaction or reserved connection has ended");
+    throw Object.assign(error, { name: "DatabaseError", code: "db_lease_ended" });
+  }
+  end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#host.release(this.#number);
+  }
+}
+
+export const unsupported = (what: string, why: string) =>
+  Object.assign(new Error(`${what} is not supported: ${why}`), { code: "db_unsupported" });
+
+const cancelled = () =>
+  new PostgresError("canceling statement due to user request", { code: "57014", severity: "ERROR" });
+
+function paramsOf(value: unknown, options: SqlOptions): QueryRequest["params"] {
+  const draft = new Draft(options);
+  draft.param(value);
+  return draft.params;
+}
+
+function send(
+  connection: Connection,
+  request: QueryRequest,
+  shape: Shape,
+): { result: Promise<Rows>; cancel(): void } {
+  const { host, options } = connection;
+  const { promise, resolve, reject } = Promise.withResolvers<Rows>();
+  const fail = (error: unknown) => {
+    connection.onError?.(error);
+    reject(error);
+  };
+  const lease = connection.lease();
+  const textTypes = shape === "raw" ? "all" : Object.keys(options.parsers).map(Number);
+  const full: QueryRequest = {
+    ...request,
+    ...(lease === undefined ? {} : { lease }),
+    ...(textTypes.length > 0 ? { textTypes } : {}),
+  };
+  const id = host.start("sql", Op.query, stringify(full), undefined, (error, text) => {
+    if (error) return fail(PostgresError.from(error, request));
+    try {
+      resolve(toRows(parse(text) as QueryResponse, request.text, shape, options));
+    } catch (thrown) {
+      fail(thrown);
+    }
+  });
+  const cancel = () => {
+    host.cancel(id);
+    fail(cancelled());
+  };
+  return { result: promise, cancel };
+}
+
+function toRows(response: QueryResponse, text: string, shape: Shape, options: SqlOptions): Rows {
+  const { columns, count, command } = response;
+  const { column, value, row } = options.transform;
+  const names = columns.map(({ name }) => (column.from ? column.from(name) : name));
+  const readers = columns.map((info) => reader(info, shape, options));
+  const made = response.rows.map((values) => {
+    const decoded = values.map((each, i) => {
+      const read = readers[i]!(each);
+      return value.from ? value.from(read, columns[i]!) : read;
+    });
+    if (shape !== "objects") return decoded;
+    const object: Row = {};
+    for (let i = 0; i < names.length; i++) object[names[i]!] = decoded[i];
+    return row.from ? row.from(object) : object;
+  });
+  for (const [name, hidden] of Object.entries({
+    count,
+    command,
+    columns,
+    statement: { string: text, columns },
+  }))
+    Object.defineProperty(made, name, {
+      value: hidden,
+      writable: true,
+      configurable: true,
+      enumerable: false,
+    });
+  return made as unknown as Rows;
+}
+
+const encoder = new TextEncoder();
+const isFloat = (type: number) => type === 700 || type === 701;
+
+function reader({ type }: ColumnInfo, shape: Shape, { parsers }: SqlOptions): (value: unknown) => unknown {
+  if (shape === "raw") return (value) => (value === null ? null : encoder.encode(value as string));
+  const parser = parsers[type];
+  if (parser) return (value) => (value === null ? null : parser(value as string));
+  // NaN and the infinities are no JSON
+  return isFloat(type) ? (value) => (value === null ? null : Number(value)) : decodeValue;
+}

@@ -1,0 +1,207 @@
+import crypto from "node:crypto";
+import { promisify } from "node:util";
+import zlib from "node:zlib";
+import { GuestMessageError } from "../guest-message.ts";
+import { HostError } from "../services.ts";
+import { keyOf } from "./keys.ts";
+
+/** Calls that take long, on the host's thread pool; the guest is suspended meanwhile. */
+export const slowServices: Record<string, (args: unknown[], bytes: Uint8Array) => Promise<Uint8Array>> = {
+  zlib: compress,
+  derive,
+  sign,
+  verify,
+  generate,
+  crypt,
+};
+Object.setPrototypeOf(slowServices, null);
+
+const maxIterations = 1_000_000;
+const maxKeyBytes = 1024 * 1024;
+/** Memory of one scrypt, bytes: Node's own default. */
+const maxScryptBytes = 32 * 1024 * 1024;
+/** Bytes that one decompression may give. */
+const maxOutputBytes = 64 * 1024 * 1024;
+/** Slow calls of the process at a time: the thread pool has other work too. */
+const slots = 2;
+let running = 0;
+const waiting: (() => void)[] = [];
+
+async function inTurn<T>(work: () => Promise<T>): Promise<T> {
+  if (running >= slots) await new Promise<void>((next) => waiting.push(next));
+  running++;
+  try {
+    return await work();
+  } finally {
+    running--;
+    waiting.shift()?.();
+  }
+}
+
+const methods = [
+  "gzip",
+  "gunzip",
+  "deflate",
+  "inflate",
+  "deflateRaw",
+  "inflateRaw",
+  "unzip",
+  "brotliCompress",
+  "brotliDecompress",
+] as const;
+
+async function compress([method, options]: unknown[], bytes: Uint8Array): Promise<Uint8Array> {
+  if (!methods.includes(method as "gzip")) throw new GuestMessageError("call");
+  const { maxOutputLength, ...given } = record(options);
+  const dictionary =
+    given.dictionary === undefined ? {} : { dictionary: Buffer.from(String(given.dictionary), "base64") };
+  const limit = Math.min(Number(maxOutputLength ?? maxOutputBytes), maxOutputBytes);
+  const run = promisify(zlib[method as "gzip"]) as (
+    input: Uint8Array,
+    options: zlib.ZlibOptions,
+  ) => Promise<Buffer>;
+  return inTurn(() => run(bytes, { ...given, ...dictionary, maxOutputLength: limit }));
+}
+
+async function derive([method, options]: unknown[], bytes: Uint8Array): Promise<Uint8Array> {
+  const { secretLength, saltLength, length, iterations, digest, cost, blockSize, parallelization } =
+    numbers(options);
+  const secret = bytes.subarray(0, secretLength);
+  const salt = bytes.subarray(secretLength, secretLength! + saltLength!);
+  if (!(length! >= 0 && length! <= maxKeyBytes)) throw tooMuch("keylen", maxKeyBytes);
+  const algorithm = String(digest);
+  switch (method) {
+    case "pbkdf2":
+      if (!(iterations! <= maxIterations)) throw tooMuch("iterations", maxIterations);
+      return inTurn(() => promisify(crypto.pbkdf2)(secret, salt, iterations!, length!, algorithm));
+    case "hkdf": {
+      const info = bytes.subarray(secretLength! + saltLength!);
+      return inTurn(
+        async () => new Uint8Array(await promisify(crypto.hkdf)(algorithm, secret, salt, info, length!)),
+      );
+    }
+    case "scrypt": {
+      const scrypt = promisify(crypto.scrypt) as (
+        password: Uint8Array,
+        salt: Uint8Array,
+        length: number,
+        options: crypto.ScryptOptions,
+      ) => Promise<Buffer>;
+      if (parallelization! > 16) throw tooMuch("parallelization", 16);
+      return inTurn(() =>
+        scrypt(secret, salt, length!, {
+          cost: cost!,
+          blockSize: blockSize!,
+          parallelization: parallelization!,
+          maxmem: maxScryptBytes,
+        }),
+      );
+    }
+    default:
+      throw new GuestMessageError("call");
+  }
+}
+
+/** `[algorithm | null, key, options]`; the payload is the key's bytes and the data. */
+async function sign([algorithm, key, options]: unknown[], bytes: Uint8Array): Promise<Uint8Array> {
+  const { material, rest } = keyOf(key, bytes);
+  return inTurn(
+    () =>
+      new Promise((resolve, reject) => {
+        crypto.sign(name(algorithm), rest, { key: material, ...signing(options) }, (error, signature) =>
+          error ? reject(error) : resolve(signature),
+        );
+      }),
+  );
+}
+
+/** The same with the signature's length: the payload ends with the signature. The result is one byte, 1 for a good one. */
+async function verify([algorithm, key, options, length]: unknown[], bytes: Uint8Array): Promise<Uint8Array> {
+  const { material, rest } = keyOf(key, bytes);
+  const end = rest.length - Number(length);
+  return inTurn(
+    () =>
+      new Promise((resolve, reject) => {
+        crypto.verify(
+          name(algorithm),
+          rest.subarray(0, end),
+          { key: material, ...signing(options) },
+          rest.subarray(end),
+          (error, good) => (error ? reject(error) : resolve(Uint8Array.of(good ? 1 : 0))),
+        );
+      }),
+  );
+}
+
+/** RSA encryption: `[method, key, { padding, oaepHash }]`. */
+async function crypt([method, key, options]: unknown[], bytes: Uint8Array): Promise<Uint8Array> {
+  const known = ["publicEncrypt", "privateDecrypt", "privateEncrypt", "publicDecrypt"];
+  if (!known.includes(method as string)) throw new GuestMessageError("call");
+  const { material, rest } = keyOf(key, bytes);
+  const { padding, oaepHash } = record(options);
+  const given = {
+    key: material,
+    ...(padding === undefined ? {} : { padding: Number(padding) }),
+    ...(oaepHash === undefined ? {} : { oaepHash: String(oaepHash) }),
+  };
+  return inTurn(async () => crypto[method as "publicEncrypt"](given, rest));
+}
+
+const generated: Record<string, readonly string[]> = {
+  rsa: ["modulusLength", "publicExponent"],
+  ec: ["namedCurve"],
+  ed25519: [],
+  x25519: [],
+};
+
+/** `[type, options]`: both keys as DER, the length of the first in four bytes before them. */
+async function generate([type, options]: unknown[]): Promise<Uint8Array> {
+  const fields = Object.hasOwn(generated, String(type)) ? generated[String(type)] : undefined;
+  if (!fields)
+    throw new HostError("ERR_INVALID_ARG_VALUE", `keys of type ${type} can't be made in a sandbox`, {
+      name: "TypeError",
+    });
+  const given = Object.fromEntries(
+    Object.entries(record(options)).filter(([field]) => fields.includes(field)),
+  );
+  if (Number(given.modulusLength ?? 0) > 4096) throw tooMuch("modulusLength", 4096);
+  const encoding = {
+    publicKeyEncoding: { type: "spki", format: "der" },
+    privateKeyEncoding: { type: "pkcs8", format: "der" },
+  };
+  const make = promisify(crypto.generateKeyPair) as unknown as (
+    type: string,
+    options: object,
+  ) => Promise<{ publicKey: Buffer; privateKey: Buffer }>;
+  const { publicKey, privateKey } = await inTurn(() => make(String(type), { ...given, ...encoding }));
+  const length = Buffer.alloc(4);
+  length.writeUInt32LE(publicKey.length);
+  return Buffer.concat([length, publicKey, privateKey]);
+}
+
+const name = (algorithm: unknown): string | null => (algorithm === null ? null : String(algorithm));
+
+function signing(options: unknown): object {
+  const { padding, saltLength, dsaEncoding } = record(options);
+  return {
+    ...(padding === undefined ? {} : { padding: Number(padding) }),
+    ...(saltLength === undefined ? {} : { saltLength: Number(saltLength) }),
+    ...(dsaEncoding === undefined
+      ? {}
+      : { dsaEncoding: dsaEncoding === "ieee-p1363" ? "ieee-p1363" : "der" }),
+  };
+}
+
+function record(value: unknown): Record<string, unknown> {
+  if (typeof value !== "object" || value === null) return {};
+  return value as Record<string, unknown>;
+}
+
+const numbers = (value: unknown) => record(value) as Record<string, number | undefined>;
+
+const tooMuch = (what: string, limit: number) =>
+  new HostError(
+    "ERR_OUT_OF_RANGE",
+    `The value of "${what}" is out of range: a sandbox may have ${limit} at most`,
+    { name: "RangeError" },
+  );

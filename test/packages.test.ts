@@ -1,0 +1,99 @@
+import assert from "node:assert/strict";
+import path from "node:path";
+import { describe, test } from "node:test";
+import { inNode, inSandbox, type Sent } from "./support/packages.ts";
+
+/** Packages that people use, unchanged: the same module answers alike in a sandbox and in Node. */
+const folder = path.join(import.meta.dirname, "fixtures", "packages");
+
+const json = (body: unknown, target = "/"): Sent => ({
+  path: target,
+  method: "POST",
+  headers: { "content-type": "application/json" },
+  body: JSON.stringify(body),
+});
+const post = (body: string, target = "/"): Sent => ({
+  path: target,
+  method: "POST",
+  headers: { "content-type": "text/plain" },
+  body,
+});
+
+const requests: Record<string, Sent[]> = {
+  "bcryptjs.ts": [{}],
+  "cheerio.ts": [post('<h1>Title</h1><p>see <a href="/x">x</a> and <a class="y">y</a>')],
+  "csv-parse.ts": [post('a,b\n1,"two ""2"""\n3,\n')],
+  "date-fns.ts": [{}],
+  "drizzle.ts": [{}],
+  "elysia.ts": [{ path: "/hello/ada?x=1" }, json({ a: 1, b: 2 }, "/sum"), json({ a: "no" }, "/sum")],
+  "fast-xml-parser.ts": [post('<a x="1"><b>2</b><b>three &amp; four</b><c/></a>')],
+  "graphql.ts": [post('{ hello(name: "you") numbers }'), post("{ nothing }")],
+  "h3.ts": [{ path: "/hello/ada?x=1" }, json({ a: 1 }, "/echo"), { path: "/none" }],
+  "hono-middleware.tsx": [
+    { path: "/public/page", headers: { origin: "http://elsewhere" } },
+    {
+      path: "/public/page",
+      method: "OPTIONS",
+      headers: { origin: "http://elsewhere", "access-control-request-method": "PUT" },
+    },
+    { path: "/basic/hello" },
+    { path: "/basic/hello", headers: { authorization: `Basic ${btoa("ada:lovelace")}` } },
+    { path: "/token/claims" },
+    { path: "/sign" },
+    post("12345", "/limited"),
+    post("123456", "/limited"),
+  ],
+  "ids.ts": [{}],
+  "itty-router.ts": [
+    { path: "/users/3?x=1" },
+    json({ a: 1 }, "/users"),
+    { path: "/teapot" },
+    { path: "/none" },
+  ],
+  "kysely.ts": [{}],
+  "lodash.ts": [{}],
+  "marked.ts": [post("# Title\n\n*a* **b** `c`\n\n- [x](http://y)\n\n| a | b |\n|---|---|\n| 1 | 2 |\n")],
+  "papaparse.ts": [post('a,b\n1,x\n2,"y,z"\n')],
+  "preact.tsx": [{}],
+  "react.tsx": [{}],
+  "trpc.ts": [
+    { path: `/trpc/greet?input=${encodeURIComponent('{"name":"ada"}')}` },
+    json([1, 2, 3], "/trpc/add"),
+    { path: "/trpc/fail" },
+    { path: "/trpc/greet?input=1" },
+  ],
+  "valibot.ts": [json({ email: "a@b.cd" }), json({ email: "no", age: 3 })],
+  "yaml.ts": [post("a: 1\nb: [x, {y: z}]\nc: |\n  text\n  more\nd: &anchor {e: 2001-01-01}\nf: *anchor\n")],
+  "zod.ts": [
+    json({ item: "tea", count: "3", tags: ["a"] }),
+    json({ item: "t", count: -1, at: "no", tags: ["c"] }),
+  ],
+};
+
+describe("packages answer in a sandbox as in Node", () => {
+  for (const [name, list] of Object.entries(requests)) {
+    test(name.replace(/\.tsx?$/, ""), async () => {
+      const file = path.join(folder, name);
+      await using native = await inNode(file);
+      const sandboxed = await inSandbox(file);
+      for (const sent of list)
+        assert.deepEqual(await sandboxed(sent), await native(sent), JSON.stringify(sent));
+    });
+  }
+
+  test("jose, whose keys are new each time", async () => {
+    const [here, there] = await both("jose.ts");
+    assert.deepEqual(here, there);
+  });
+
+  test("jsonwebtoken, whose keys are new each time", async () => {
+    const [here, there] = await both("jsonwebtoken.ts");
+    assert.deepEqual(here, there);
+  });
+});
+
+async function both(name: string): Promise<[unknown, unknown]> {
+  const file = path.join(folder, name);
+  await using native = await inNode(file);
+  return [JSON.parse((await (await inSandbox(file))({})).body), JSON.parse((await native({})).body)];
+}
