@@ -13,7 +13,7 @@ export const BUNDLE_FILE = "bundle.js";
  * The rules for all code over a finished bundle, with every finding led back to its source: that is how packages are seen, files that
  * were not sent, and what goes from file to file. Findings in packages are warnings — what they ask for does not exist in a sandbox
  * and throws there, if they ever get there; all others are errors, also when the map leads nowhere. What the sources' own
- * analysis has found (`known`) and what is the platform's are left out.
+ * analysis has found (`known`) is left out.
  *
  * The map comes from whoever made the bundle: it decides the place that is shown and error or warning, so rely on the sandbox, not on this.
  */
@@ -36,18 +36,18 @@ export function analyzeBundle(
   for (const finding of inBundle) {
     const mapped = places.lead(finding);
     const key = identity(mapped);
-    if (seen.has(key) || isPlatform(mapped)) continue;
+    if (seen.has(key) || isPlatform(mapped.file)) continue;
     seen.add(key);
     findings.push(mapped);
   }
   return sortFindings(findings);
 }
 
-/** Modules that the bundler has put there, in place of Node's. */
-const isPlatform = ({ file }: Finding) => file.startsWith("thimble:");
-
 const PACKAGE_HINT =
   "It throws if the function gets there. Leave it if it never does; otherwise use another package.";
+
+/** What the bundler has added of the platform's own. */
+const isPlatform = (file: string) => file.startsWith("thimble:");
 
 const identity = ({ rule, file, line }: Finding) => `${rule}\0${file}\0${line}`;
 
