@@ -152,7 +152,10 @@ describe("files beside the function", () => {
   ];
 
   test("are read by path and URL, and nothing else is", async () => {
-    assert.deepEqual(JSON.parse(await answers(files, "/?p=/etc/passwd&q=../../etc/passwd&r=file:///etc/passwd")), own);
+    assert.deepEqual(
+      JSON.parse(await answers(files, "/?p=/etc/passwd&q=../../etc/passwd&r=file:///etc/passwd")),
+      own,
+    );
   });
 
   test("hidden ones, packages and what is too large are not there; of a single file none are", async () => {
