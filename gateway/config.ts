@@ -1,6 +1,7 @@
 import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
 import type { FunctionConfig } from "../compiler/types.ts";
+import type { Reuse } from "../runtime/pool.ts";
 import { ConfigError, type ConfigProblem } from "./config-error.ts";
 import { type ConfigSources, type GivenSettings, type Origin, readSettings } from "./setting-layers.ts";
 import { SETTING_NAMES, SETTINGS, type SettingName } from "./settings.ts";
@@ -15,7 +16,11 @@ export interface Config {
     requestTimeoutMs: number;
     memoryMb: number;
     concurrency: number;
+    /** Time inside the sandbox, ms; null for no bound but the time-out. */
+    cpuMs: number | null;
     fuel: number | null;
+    /** For functions whose isolation is `instance`. */
+    reuse: Reuse;
     queueTimeoutMs: number;
     queueLimit: number;
     /** Of all functions, over all processes. */
@@ -122,7 +127,12 @@ function assemble(v: Values, cwd: string): Config {
       requestTimeoutMs: v.FUNCTION_REQUEST_TIMEOUT_MS,
       memoryMb: v.FUNCTION_MAX_MEMORY_MB,
       concurrency: v.FUNCTION_MAX_CONCURRENT,
+      cpuMs: v.FUNCTION_CPU_MS ?? null,
       fuel: v.FUNCTION_FUEL ?? null,
+      reuse: {
+        maxRequests: v.FUNCTION_INSTANCE_REQUESTS,
+        maxAgeMs: v.FUNCTION_INSTANCE_SECONDS * 1000,
+      },
       queueTimeoutMs: v.FUNCTION_QUEUE_TIMEOUT_MS,
       queueLimit: v.FUNCTION_QUEUE_LIMIT,
       totalConcurrency: v.MAX_CONCURRENT,
@@ -165,6 +175,7 @@ export interface FunctionLimits {
   timeoutMs: number;
   memoryMb: number;
   concurrency: number;
+  cpuMs: number | null;
   fuel: number | null;
   responseLimitBytes: number;
 }
@@ -177,6 +188,7 @@ export function lowerLimits(limits: Config["limits"], wish: FunctionConfig): Fun
     timeoutMs: lower(limits.timeoutMs, wish.timeoutMs),
     memoryMb: lower(limits.memoryMb, wish.memoryMb),
     concurrency: lower(limits.concurrency, wish.concurrency),
+    cpuMs: limits.cpuMs === null ? (wish.cpuMs ?? null) : lower(limits.cpuMs, wish.cpuMs),
     fuel: limits.fuel === null ? (wish.fuel ?? null) : lower(limits.fuel, wish.fuel),
     responseLimitBytes: limits.responseLimitBytes,
   };

@@ -23,6 +23,7 @@ export const STATUS_OF_CODE = {
   client_closed: 499,
   function_error: 500,
   memory_limit: 500,
+  cpu_limit: 500,
   fuel_exhausted: 500,
   stack_overflow: 500,
   internal_error: 500,
@@ -109,6 +110,11 @@ export function outcomeError(outcome: Outcome): PlatformError | undefined {
       return new PlatformError(
         "memory_limit",
         `The function reached its memory limit of ${outcome.limitBytes / 1048576} MB`,
+      );
+    case "outOfCpu":
+      return new PlatformError(
+        "cpu_limit",
+        `The function computed longer than its limit of ${outcome.cpuMs} ms`,
       );
     case "outOfFuel":
       return new PlatformError("fuel_exhausted", `The function used up its fuel of ${outcome.fuel}`);

@@ -96,6 +96,7 @@ export class Invoker {
         context: { requestId, functionName: live.name, version: live.version },
         services,
         signal: scope.signal,
+        ...(live.reuse ? { reuse: live.reuse } : {}),
       });
     } catch (thrown) {
       const error = toPlatformError(thrown);
@@ -241,6 +242,8 @@ function killReasonOf(outcome: Outcome): KillReason | null {
       return null;
     case "timedOut":
       return "timeout";
+    case "outOfCpu":
+      return "cpu";
     case "outOfMemory":
       return "memory";
     case "outOfFuel":

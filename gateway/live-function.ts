@@ -1,5 +1,6 @@
 import type { FunctionConfig } from "../compiler/types.ts";
 import type { InvocationLimits } from "../runtime/invocation.ts";
+import type { Reuse } from "../runtime/pool.ts";
 import type { HostServices } from "../runtime/services.ts";
 import { type EdgeConfig, type FunctionLimits, lowerLimits } from "./config.ts";
 import { type Mask, maskOf } from "./mask.ts";
@@ -15,6 +16,8 @@ export class LiveFunction {
   readonly limits: FunctionLimits;
   /** The same, as the runtime takes them. */
   readonly invocationLimits: InvocationLimits;
+  /** How long one of its sandboxes may go on; absent: for one request. */
+  readonly reuse: Reuse | undefined;
   /** Its variables and secrets, and the limits as variables (R2). */
   readonly env: Readonly<Record<string, string>>;
   /** For everything that is logged about it. */
@@ -39,10 +42,12 @@ export class LiveFunction {
     this.limits = lowerLimits(config.limits, wishes);
     this.invocationLimits = {
       timeoutMs: this.limits.timeoutMs,
+      cpuMs: this.limits.cpuMs,
       memoryLimitBytes: this.limits.memoryMb * 1048576,
       fuel: this.limits.fuel,
       responseLimitBytes: this.limits.responseLimitBytes,
     };
+    this.reuse = wishes.isolation === "instance" ? config.limits.reuse : undefined;
     this.env = {
       ...stored.variables,
       FUNCTION_TIMEOUT_MS: String(this.limits.timeoutMs),

@@ -105,6 +105,20 @@ export const SETTINGS = {
     "how long a request waits for a slot, ms",
   ),
   FUNCTION_QUEUE_LIMIT: setting(wholeNumber(0, 100_000), 100, "requests waiting for a slot per function"),
+  FUNCTION_CPU_MS: optional(
+    wholeNumber(1, 3_600_000, "ms"),
+    "time that one execution may compute, ms (default: as long as it lasts)",
+  ),
+  FUNCTION_INSTANCE_REQUESTS: setting(
+    wholeNumber(2, 1_000_000),
+    1000,
+    'requests of one sandbox of a function with isolation "instance"',
+  ),
+  FUNCTION_INSTANCE_SECONDS: setting(
+    wholeNumber(1, 86_400, "s"),
+    60,
+    'age of a sandbox of a function with isolation "instance", s',
+  ),
   FUNCTION_FUEL: optional(
     wholeNumber(1, Number.MAX_SAFE_INTEGER),
     "deterministic budget of one execution, fuel units",

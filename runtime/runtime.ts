@@ -1,9 +1,10 @@
 import type { Engine } from "./engine.ts";
-import { Execution, type RunOptions } from "./execution.ts";
+import { Execution, type ExecutionHost, type RunOptions } from "./execution.ts";
 import type { InvocationRequest, InvocationResult } from "./invocation.ts";
 import { InstancePool } from "./pool.ts";
 import { loadProgram, type Program } from "./program.ts";
 import { Scheduler } from "./scheduler.ts";
+import { VariableImages } from "./variable-images.ts";
 import { ModuleExecution } from "./wasi/module-execution.ts";
 import { ModulePool } from "./wasi/module-pool.ts";
 
@@ -24,7 +25,9 @@ export class Runtime {
   readonly #pool: InstancePool;
   readonly #modules: ModulePool;
   readonly #scheduler = new Scheduler();
-  #running = new Set<Promise<void>>();
+  readonly #host: ExecutionHost;
+  #running = 0;
+  #idle: (() => void)[] = [];
 
   constructor(
     engine: Engine,
@@ -34,6 +37,7 @@ export class Runtime {
     this.#pool = new InstancePool(engine, { maxInstances, resident, maxIdle });
     this.#pool.warm(warm);
     this.#modules = new ModulePool({ maxInstances, maxIdle });
+    this.#host = { pool: this.#pool, scheduler: this.#scheduler, images: new VariableImages() };
   }
 
   /** @throws RuntimeError `artifact_invalid` or `engine_mismatch`. */
@@ -42,31 +46,32 @@ export class Runtime {
   }
 
   /**
-   * Runs one request in a pristine sandbox. What a guest does never makes it reject.
+   * Runs one request in a pristine sandbox, unless `options.reuse` says otherwise. What a guest does never makes it reject.
    *
    * @throws RuntimeError `overloaded` when every sandbox is in use.
    */
   async run(program: Program, request: InvocationRequest, options: RunOptions): Promise<InvocationResult> {
     const began = performance.now();
-    const turn = this.#scheduler.take();
+    const turn = this.#scheduler.take(options.context.functionName);
     if (turn) await turn;
     let execution: Execution | ModuleExecution;
     try {
       execution =
         program.kind === "script"
-          ? new Execution(this.#pool, program, options, this.#scheduler, began)
+          ? new Execution(this.#host, program, options, began)
           : new ModuleExecution(this.#modules, program, options, this.#scheduler, began);
     } catch (cause) {
       this.#scheduler.give();
       throw cause;
     }
-    const result = execution.run(request);
-    const over = execution.over.then(() => {
-      this.#running.delete(over);
-    });
-    this.#running.add(over);
-    return result;
+    this.#running++;
+    execution.onOver(this.#onOver);
+    return execution.run(request);
   }
+
+  readonly #onOver = (): void => {
+    if (--this.#running === 0) for (const resolve of this.#idle.splice(0)) resolve();
+  };
 
   stats(): { instances: number; busy: number; idle: number } {
     const scripts = this.#pool.stats();
@@ -80,6 +85,6 @@ export class Runtime {
 
   /** Waits for what is running; it ends by its own limits. */
   async close(): Promise<void> {
-    await Promise.all(this.#running);
+    if (this.#running > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
   }
 }

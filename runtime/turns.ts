@@ -1,11 +1,11 @@
 import type { StopReason } from "./budget.ts";
-import type { Scheduler } from "./scheduler.ts";
+import type { Parked, Scheduler } from "./scheduler.ts";
 
 /** How long a guest runs before others on its thread get their turn, ms. */
 const quantumMs = 0.5;
 
 /** Deadline, CPU time and turns of a guest whose fuel and memory a `MeterHost` bounds. */
-export class Turns {
+export class Turns implements Parked {
   /** Set once: the first reason to stop stays. */
   stopReason: StopReason | null = null;
   /** Time inside the guest, ms. */
@@ -13,14 +13,27 @@ export class Turns {
   /** Whether the guest may be suspended where it is: it was entered by a promise, and no frame of the host's lies on its stack. */
   mayYield = false;
   readonly #deadline: number;
+  readonly #cpuLimitMs: number;
   readonly #scheduler: Scheduler;
+  readonly #functionName: string;
   #since = 0;
   #turnBegan = 0;
 
   /** `began`: the time that the deadline counts from. */
-  constructor(timeoutMs: number, scheduler: Scheduler, began: number) {
-    this.#deadline = began + timeoutMs;
+  constructor(
+    limits: { timeoutMs: number; cpuMs: number | null },
+    scheduler: Scheduler,
+    functionName: string,
+    began: number,
+  ) {
+    this.#deadline = began + limits.timeoutMs;
+    this.#cpuLimitMs = limits.cpuMs ?? Number.POSITIVE_INFINITY;
     this.#scheduler = scheduler;
+    this.#functionName = functionName;
+  }
+
+  get stopped(): boolean {
+    return this.stopReason !== null;
   }
 
   stop(reason: StopReason): void {
@@ -50,8 +63,8 @@ export class Turns {
   async yielded(): Promise<"go" | "trap"> {
     this.leave();
     this.#scheduler.give();
-    await this.#scheduler.park(this.cpuMs, () => this.stopReason !== null);
-    await this.#scheduler.take();
+    await this.#scheduler.park(this.#functionName, this);
+    await this.#scheduler.take(this.#functionName);
     this.enter();
     return this.#mustStop(this.#since) ? "trap" : "go";
   }
@@ -63,13 +76,14 @@ export class Turns {
     try {
       return await something;
     } finally {
-      await this.#scheduler.take();
+      await this.#scheduler.take(this.#functionName);
       this.enter();
     }
   }
 
   #mustStop(now: number): boolean {
     if (now >= this.#deadline) this.stop("timedOut");
+    else if (this.cpuMs >= this.#cpuLimitMs) this.stop("outOfCpu");
     return this.stopReason !== null;
   }
 

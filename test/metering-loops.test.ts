@@ -40,7 +40,7 @@ describe("loops whose turns can be counted", () => {
   const edges = [0, 1, 2, 5, 64, 4_096, 50_000, -1, -7, -4_096, 0x7fff_ffff, -0x8000_0000, 0x7fff_0000];
   const comparisons = { ne: 0x47, lt_s: 0x48, lt_u: 0x49, gt_s: 0x4a, gt_u: 0x4b, "to zero": undefined };
   for (const [name, compare] of Object.entries(comparisons)) {
-    test(`turn as often as they would, and cost the same as if they were not: ${name}`, () => {
+    test(`turn as often as they would, and cost the same as if they were not, but for a lease: ${name}`, () => {
       for (const step of [1, 2, 64, 4_096, -1, -8]) {
         const counted = turnsOf((code) => code.get(0).i32(step).op(Opcode.i32Add), compare);
         const other = turnsOf((code) => code.i32(step).get(0).op(Opcode.i32Add), compare);
@@ -62,7 +62,9 @@ describe("loops whose turns can be counted", () => {
               );
               return host.fuelUsed - before;
             });
-            if (typeof expected === "number") assert.equal(used[0], used[1], `${from} to ${to} by ${step}`);
+            if (typeof expected !== "number") continue;
+            const lease = used[1]! - used[0]!;
+            assert.ok(lease >= 0n && lease < 256n, `${from} to ${to} by ${step}: ${used.join(", ")}`);
           }
         }
       }

@@ -324,8 +324,12 @@ describe("where the host is asked", () => {
   const empty = { params: [], results: [] };
   const taking = { params: [i32], results: [] };
   const inTypes = { ...inTable(1), types: [empty, taking] };
+  /** Begins a loop whose turns are too long for a lease. */
+  const loop = (code: Assembler): Assembler => units(100)(code.loop());
   const blockOut = (code: Assembler): Assembler =>
-    decrement(block(code).loop()).op(Opcode.i32Eqz).branchIf(1);
+    decrement(loop(block(code)))
+      .op(Opcode.i32Eqz)
+      .branchIf(1);
 
   const again: Write = (code) => code.get(0).call(1);
   const onlyWays: [name: string, Write, asked: number[], last: number][] = [
@@ -381,19 +385,19 @@ describe("where the host is asked", () => {
     {
       name: "br",
       functions: [counting((code) => blockOut(code).call(2).branch(0).end().end()), nothing],
-      asked: every(4, 11, own + 22),
+      asked: every(4, 111, own + 222),
     },
     {
       name: "br_if",
-      functions: [counting((code) => decrement(code.loop().call(2)).branchIf(0).end()), nothing],
-      asked: every(4, 9, own + 18),
+      functions: [counting((code) => decrement(loop(code).call(2)).branchIf(0).end()), nothing],
+      asked: every(4, 109, own + 218),
     },
     {
       name: "br_table",
       functions: [
-        counting((code) => decrement(code.loop()).op(Opcode.i32Eqz).raw([Opcode.brTable, 1, 0, 1]).end()),
+        counting((code) => decrement(loop(code)).op(Opcode.i32Eqz).raw([Opcode.brTable, 1, 0, 1]).end()),
       ],
-      asked: every(5, 6, own + 6),
+      asked: every(5, 106, own + 106),
     },
     {
       name: "a clause of try_table",
@@ -413,7 +417,7 @@ describe("where the host is asked", () => {
       name: "a loop with a parameter",
       functions: [
         counting((code) =>
-          decrement(code.get(0).op(Opcode.loop).s32(1).op(Opcode.drop))
+          decrement(units(100)(code.get(0).op(Opcode.loop).s32(1)).op(Opcode.drop))
             .get(0)
             .branchIf(0)
             .op(Opcode.drop)
@@ -421,19 +425,14 @@ describe("where the host is asked", () => {
         ),
       ],
       rest: { types: [empty, taking] },
-      asked: every(5, 6, own + 7),
+      asked: every(5, 106, own + 107),
     },
     {
       name: "a loop with many branches back",
       functions: [
-        counting((code) => decrement(code.loop()).branchIf(0).get(0).branchIf(0).get(0).branchIf(0).end()),
+        counting((code) => decrement(loop(code)).branchIf(0).get(0).branchIf(0).get(0).branchIf(0).end()),
       ],
-      asked: every(5, 9, own + 9),
-    },
-    {
-      name: "a turn that is too long for a tally",
-      functions: [counting((code) => decrement(units(100)(code.loop())).branchIf(0).end())],
-      asked: every(4, 105, own + 210),
+      asked: every(5, 109, own + 109),
     },
     {
       name: "loops in a loop",
@@ -459,7 +458,7 @@ describe("where the host is asked", () => {
               .end(),
         },
       ],
-      // the inner one is tight, and pays when it is left
+      // the turns of the inner one are counted
       arg: 4,
       asked: every(3, 17, own + 12 + 17),
       last: 5,
@@ -468,20 +467,24 @@ describe("where the host is asked", () => {
       name: "a loop around one with a check at its header",
       functions: [
         counting((code) =>
-          decrement(times(3, (out) => out.i32(0).branchIf(0), code.loop().loop()).end())
+          decrement(times(3, (out) => out.i32(0).branchIf(0), loop(loop(code))).end())
             .branchIf(0)
             .end(),
         ),
       ],
       arg: 3,
-      asked: [own + 11, own + 16, own + 22, own + 27, own + 33],
+      asked: [211, 316, 422, 527, 633].map((cost) => own + cost),
     },
     {
       name: "a loop that a table leaves",
       functions: [
         counting((code) =>
           decrement(
-            block(block(code).loop()).get(0).op(Opcode.i32Eqz).raw([Opcode.brTable, 1, 0, 2, 0]).end(),
+            block(loop(block(code)))
+              .get(0)
+              .op(Opcode.i32Eqz)
+              .raw([Opcode.brTable, 1, 0, 2, 0])
+              .end(),
           )
             .op(Opcode.drop)
             .branch(0)
@@ -489,58 +492,48 @@ describe("where the host is asked", () => {
             .end(),
         ),
       ],
-      asked: every(5, 8, own + 16),
+      asked: every(5, 108, own + 216),
     },
     {
-      name: "a tight loop",
+      name: "short turns",
       functions: [counting((code) => decrement(code.loop()).branchIf(0).end())],
-      arg: 2_000,
-      asked: every(9, 1_025, own + 5 + 1_025),
-      last: 770,
+      arg: 200,
+      asked: every(4, 256, own + 5 + 256),
     },
     {
-      name: "a tight loop that is left at its end",
-      functions: [counting((code) => decrement(code.loop()).if().branch(1).end().end())],
-      arg: 100,
-      asked: [],
-      last: own + 600,
-    },
-    {
-      name: "a tight loop that is left by a branch",
-      functions: [counting((code) => blockOut(code).branch(0).end().end())],
-      arg: 100,
-      asked: [],
-      last: own + 700,
-    },
-    {
-      name: "a tight loop that is left by return",
+      name: "short turns, each from a header",
       functions: [
-        counting((code) =>
-          decrement(code.loop()).op(Opcode.i32Eqz).if().op(Opcode.return).end().branch(0).end(),
-        ),
+        counting((code) => decrement(code.loop()).op(Opcode.i32Eqz).raw([Opcode.brTable, 1, 0, 1]).end()),
       ],
-      arg: 100,
-      asked: [],
-      last: own + 700,
+      arg: 200,
+      asked: every(5, 256, own + 256),
     },
     {
-      name: "a tight loop that is run again",
-      functions: [
-        counting((code) => times(2, (out) => decrement(out.loop()).branchIf(0).end().i32(100).set(0), code)),
-      ],
-      arg: 100,
-      asked: [],
-      last: own + 2 * (100 * 5 + 2),
-    },
-    {
-      name: "tight loops one after the other",
+      name: "short loops one after the other",
       functions: [
         {
           params: [i32],
-          code: (code) => times(300, (out) => decrement(out.i32(100).set(0).loop()).branchIf(0).end(), code),
+          code: (code) => times(20, (out) => decrement(out.i32(10).set(0).loop()).branchIf(0).end(), code),
         },
       ],
-      asked: [...every(3, 127 * 99 * 5, 300 * 7), 300 * (2 + 100 * 5)],
+      asked: every(4, 256, 20 * 7 + 256),
+    },
+    {
+      name: "short turns in which another function runs long",
+      functions: [counting((code) => decrement(code.loop().call(2)).branchIf(0).end()), { code: units(129) }],
+      asked: every(4, 9 + 129, own + 18 + 129),
+      last: 129,
+    },
+    {
+      name: "short turns with a way that is long",
+      functions: [
+        counting((code) =>
+          decrement(units(1_100)(code.loop().i32(0).if()).end())
+            .branchIf(0)
+            .end(),
+        ),
+      ],
+      asked: every(4, 7, own + 14),
     },
 
     // recursion
@@ -627,7 +620,7 @@ describe("where the host is asked", () => {
         { code: units(25_000) },
         { code: units(10_000) },
       ],
-      asked: [25_000, 145_000, 275_000, 325_000],
+      asked: [25_000, 155_000, 285_000, 325_000],
     },
     {
       name: "a ladder of calls",
@@ -757,15 +750,15 @@ describe("large bulk instructions", () => {
 describe("what the host answers", () => {
   const countdown: Sketch = {
     params: [i32],
-    code: (code) => decrement(code.loop()).branchIf(0).end().call(0),
+    code: (code) => decrement(units(100)(code.loop())).branchIf(0).end().call(0),
   };
   const enter = (options: MeterHostOptions) => {
     let ended = 0;
     const host = new MeterHost({ fuelPerSlice: 100, ...options });
     const imports = { env: { i0: () => ended++ } };
     const { exports } = host.instantiate(metered(moduleOf([countdown], {}, [{}])), imports);
-    const call = () => host.run(() => (exports.f0 as Run)(10_000));
-    const suspended = () => host.run(() => WebAssembly.promising(exports.f0 as never)(10_000 as never));
+    const call = () => host.run(() => (exports.f0 as Run)(500));
+    const suspended = () => host.run(() => WebAssembly.promising(exports.f0 as never)(500 as never));
     return { host, call, suspended, ended: () => ended };
   };
 
@@ -817,7 +810,7 @@ describe("what the host answers", () => {
     const { call, ended } = enter({ fuel: 100_000n, fuelPerSlice: 10_000, onSlice });
     call();
     assert.equal(ended(), 1);
-    assert.deepEqual(asked, [10_391n, 20_641n, 30_891n, 41_141n]);
+    assert.deepEqual(asked, [10_006n, 20_086n, 30_166n, 40_246n, 50_326n]);
   });
 
   test("the end of the fuel", () => {
@@ -826,7 +819,7 @@ describe("what the host answers", () => {
     assert.equal(host.stopped, "fuel");
     assert.equal(ended(), 0);
     // what the second call charged before it was stopped counts, too
-    assert.equal(host.fuelUsed, 141n + 20n * 1_025n + 141n);
+    assert.equal(host.fuelUsed, 241n + 189n * 105n + 241n);
   });
 
   test("yield", async () => {
@@ -838,7 +831,7 @@ describe("what the host answers", () => {
     const { suspended, ended } = enter({ onSlice: () => "yield", onYield });
     await suspended();
     assert.equal(ended(), 1);
-    assert.equal(yielded, 50);
+    assert.equal(yielded, 500);
   });
 
   test("trap after a yield", async () => {
@@ -860,7 +853,7 @@ describe("what the host answers", () => {
     });
     await assert.rejects(suspended, /unreachable/);
     assert.equal(host.stopped, "fuel");
-    assert.equal(host.fuelUsed, 1_000_000n + 141n + 48n * 1_025n, "it does not go on to its next check");
+    assert.equal(host.fuelUsed, 1_000_000n + 241n + 467n * 105n, "it does not go on to its next check");
     assert.equal(ended(), 0);
   });
 });

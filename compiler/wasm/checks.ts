@@ -4,6 +4,7 @@ import { portionFuel } from "./counted-loops.ts";
 import { type Flow, LoopKind } from "./flow.ts";
 import { follow } from "./follow.ts";
 import { Opcode } from "./instructions.ts";
+import { leaseCandidates, leaseFuel, maxBesides } from "./leases.ts";
 
 /** Where a function asks its host, besides its loops. */
 export interface Checks {
@@ -21,8 +22,11 @@ export interface Checks {
  */
 const maxUnchecked = 128 * 1024;
 
-/** A function that may run longer than this has a check at its entry. */
-const maxUncheckedCall = 24 * 1024;
+/** A function that may run longer than this before its first check has one at its entry. */
+const maxHead = 24 * 1024;
+
+/** What may have been run since the last check when a function is left. */
+const maxTail = 24 * 1024;
 
 /**
  * What may be run behind a call that can be part of a cycle until the next check or until the function is left. So much may pass
@@ -33,11 +37,15 @@ const maxUncheckedReturn = 4 * 1024;
 /** What a call that may reach any function counts for: most are short. */
 const nominal = 256;
 
-/** What a tight loop owes at most before it asks: a trap in it leaves so much unpaid. */
-export const maxTally = 1024;
-
-/** What may be run in a loop before it asks, by its kind. */
-const owed: Record<number, number> = { [LoopKind.tight]: maxTally, [LoopKind.counted]: portionFuel };
+/** What a call runs without a check. */
+interface Length {
+  /** From the entry to the first check, or the end. */
+  head: number;
+  /** From the entry to the end, where there is a way without a check; else 0. */
+  through: number;
+  /** From the last check, or the entry, to the end; 0 where it does not return. */
+  tail: number;
+}
 
 /** How often a loop is expected to turn: anything that tells inside from outside will do. */
 const expectedTurns = 8;
@@ -54,8 +62,9 @@ export class CheckPlan {
   readonly #imported: number;
   readonly #callees: readonly ReadonlySet<number>[];
   readonly #cut: Map<number, Set<number>>;
-  /** Fuel that a call may run without a check; infinite when there is one at the entry. */
-  readonly #length: number[] = [];
+  readonly #lengths: Length[] = [];
+  /** Of the function whose checks are placed: loops that may not ask in each turn. */
+  #leased: ReadonlySet<number> = new Set();
   /** All functions, without imports; callees before callers except where a cycle is cut. */
   readonly order: number[];
 
@@ -80,6 +89,7 @@ export class CheckPlan {
   /** The checks of one function; to be asked for in {@link order}. */
   place(flow: Flow, index: number): Checks {
     const cut = this.#cut.get(index);
+    this.#leased = leaseCandidates(flow, (at) => this.unchecked(flow, at));
     const checks: Checks = {
       entry: this.#expectedChecks(flow, cut) >= 1,
       before: new Set(),
@@ -89,14 +99,16 @@ export class CheckPlan {
     // the host charges for its calls, so each comes after a look at what is left
     for (let at = flow.first; at < flow.last; at++) if (this.#callsHost(flow, at)) checks.before.add(at);
     this.#boundReturn(flow, checks.before, cut);
-    const length = this.#bound(flow, checks.before, maxUnchecked);
-    const long = length > maxUncheckedCall;
-    if (long) {
-      checks.entry = true;
-      this.#bound(flow, checks.before, maxUncheckedReturn);
-    }
-    this.#length[index] = long ? Number.POSITIVE_INFINITY : length;
+    const tail = this.#bound(flow, checks.before);
+    const { head, through } = this.#beforeCheck(flow, checks.before);
+    if (head > maxHead) checks.entry = true;
+    this.#lengths[index] = checks.entry ? { head: 0, through: 0, tail } : { head, through, tail };
     return checks;
+  }
+
+  /** What a point runs of other functions without a check. */
+  unchecked(flow: Flow, at: number): number {
+    return this.#passing(flow, at).length.through;
   }
 
   #callsHost(flow: Flow, at: number): boolean {
@@ -178,7 +190,7 @@ export class CheckPlan {
       entry: unchecked,
       join: Math.max,
       pass: (at, state) => {
-        if (flow.op[at] === Opcode.loop && flow.loop[at] === LoopKind.header) return checked;
+        if (headsLoop(flow, at)) return checked;
         if (state !== unchecked || !this.#needsCheck(flow, at, cut)) return state;
         before.add(at);
         if (cut !== undefined) cuts.add(at);
@@ -190,11 +202,10 @@ export class CheckPlan {
   /**
    * Puts checks where too much would pass without one.
    *
-   * @param atLeaving Most that may have passed since the last check when the function is left.
-   * @returns The most that passes between two checks, or the entry, or the exit.
+   * @returns The most that passes between the last check, or the entry, and the exit.
    */
-  #bound(flow: Flow, before: Set<number>, atLeaving: number): number {
-    let most = 0;
+  #bound(flow: Flow, before: Set<number>): number {
+    let tail = 0;
     follow(flow, {
       // not 0, which stands for code that no way leads to
       entry: 1,
@@ -202,20 +213,43 @@ export class CheckPlan {
       caught: () => maxUnchecked,
       pass: (at, passed) => {
         if (passed === 0) return 0;
-        const op = flow.op[at]!;
-        const limit = flow.leaves(at) ? atLeaving : maxUnchecked;
-        const { cost, checks } = this.#passing(flow, at);
+        const leaves = flow.leaves(at);
+        const { cost, length } = this.#passing(flow, at);
         let sum = before.has(at) ? 1 : passed + flow.plain[at]!;
-        if (sum > 1 && sum + cost > limit) {
+        if (sum > 1 && sum + cost + length.head > (leaves ? maxTail : maxUnchecked)) {
           before.add(at);
           sum = 1;
         }
-        if (op === Opcode.loop && flow.loop[at] === LoopKind.header) sum = 1;
-        most = Math.max(most, sum + cost);
-        return checks ? maxUncheckedReturn : sum + cost;
+        if (headsLoop(flow, at)) sum = 1;
+        sum = Math.max(passesCheck(length) ? 0 : sum + cost + length.through, length.tail);
+        if (leaves) tail = Math.max(tail, sum);
+        return sum;
       },
     });
-    return most;
+    return tail;
+  }
+
+  /** What passes from the entry to the first check. */
+  #beforeCheck(flow: Flow, before: ReadonlySet<number>): Pick<Length, "head" | "through"> {
+    let [head, through] = [0, 0];
+    follow(flow, {
+      entry: 1,
+      join: Math.max,
+      // there is a check behind the handler
+      caught: () => 0,
+      pass: (at, passed) => {
+        if (passed === 0) return 0;
+        const { cost, length } = this.#passing(flow, at);
+        const sum = passed + flow.plain[at]!;
+        head = Math.max(head, sum);
+        if (before.has(at) || headsLoop(flow, at)) return 0;
+        head = Math.max(head, sum + cost + length.head);
+        if (passesCheck(length)) return 0;
+        if (flow.leaves(at)) through = Math.max(through, sum + cost + length.through);
+        return sum + cost + length.through;
+      },
+    });
+    return { head, through };
   }
 
   /** Puts checks where too much would pass on the way back from a recursion. */
@@ -229,35 +263,50 @@ export class CheckPlan {
         const again = this.#needsCheck(flow, at, cut);
         if (passed === 0 && !again) return 0;
         const passing = this.#passing(flow, at);
-        const cost = again ? nominal : passing.cost;
+        const cost = again ? nominal : passing.cost + passing.length.through;
         const sum = passed === 0 ? 1 : passed + flow.plain[at]!;
         // a check helps only behind a call that is too long for itself
         const tooMuch =
           sum > maxUncheckedReturn || (cost <= maxUncheckedReturn && sum + cost > maxUncheckedReturn);
         if (sum > 1 && tooMuch) before.add(at);
-        const header = flow.op[at] === Opcode.loop && flow.loop[at] === LoopKind.header;
-        return (passing.checks || before.has(at) || header ? 1 : sum) + cost;
+        const checked = before.has(at) || headsLoop(flow, at) || passesCheck(passing.length);
+        return (checked ? 1 : sum) + cost;
       },
     });
   }
 
-  /** The most that one instruction runs without a check, and whether what it calls checks first. */
-  #passing(flow: Flow, at: number): { cost: number; checks: boolean } {
+  /** What may be run in a loop before it asks. */
+  #owed(flow: Flow, loop: number): number {
+    if (flow.loop[loop] === LoopKind.counted) return portionFuel;
+    return this.#leased.has(loop) ? leaseFuel + maxBesides : 0;
+  }
+
+  /** What a point costs, and what it calls runs without a check. */
+  #passing(flow: Flow, at: number): { cost: number; length: Length } {
     const op = flow.op[at]!;
     switch (op) {
       case Opcode.call:
-      case Opcode.returnCall: {
-        const length = this.#length[flow.index[at]! - this.#imported] ?? nominal;
-        const checks = length > maxUncheckedCall;
-        return { cost: Cost.call + (checks ? 0 : length), checks };
-      }
+      case Opcode.returnCall:
+        return { cost: Cost.call, length: this.#lengths[flow.index[at]! - this.#imported] ?? anyLength };
       case Opcode.callIndirect:
       case Opcode.returnCallIndirect:
-        return { cost: Cost.call + nominal, checks: false };
+        return { cost: Cost.call, length: anyLength };
       case Opcode.loop:
-        return { cost: owed[flow.loop[at]!] ?? 0, checks: false };
+        return { cost: this.#owed(flow, at), length: noLength };
       default:
-        return { cost: costOf(op), checks: false };
+        return { cost: costOf(op), length: noLength };
     }
   }
 }
+
+const noLength: Length = { head: 0, through: 0, tail: 0 };
+
+/** What a call that may reach any function counts for: most are short. */
+const anyLength: Length = { head: nominal, through: nominal, tail: nominal };
+
+/** Whether all ways through a call pass a check. */
+const passesCheck = ({ through, tail }: Length): boolean => through === 0 && tail > 0;
+
+/** Whether a point begins a loop that asks at its header. */
+const headsLoop = (flow: Flow, at: number): boolean =>
+  flow.op[at] === Opcode.loop && flow.loop[at] === LoopKind.header;

@@ -13,12 +13,11 @@ interface Construct {
   arity: number;
 }
 
-/** The innermost open loop. */
 interface OpenLoop {
   opener: number;
   depth: number;
-  exits: number;
-  tight: boolean;
+  /** No way leads out but the end, no loop is inside, and nothing that leaves the function for other code. */
+  simple: boolean;
 }
 
 /**
@@ -107,19 +106,16 @@ export class Flow {
     const loops: OpenLoop[] = [];
     let at = from;
 
-    const branch = (depth: number, kind: "br" | "br_if" | "table" | "catch"): void => {
+    const branch = (depth: number, kind: "branch" | "table" | "catch"): void => {
       const target = open.length - 1 - depth;
       if (target < 0) fail("branch out of the function");
-      const { opener, op, arity } = open[target]!;
+      const { opener, op } = open[target]!;
       const loop = loops[loops.length - 1];
-      if (loop && target < loop.depth) {
-        loop.exits++;
-        if (kind !== "br" && (kind !== "br_if" || arity > 0)) loop.tight = false;
-      }
+      if (loop && target < loop.depth) loop.simple = false;
       if (opener < 0) return;
       this.branches[opener]!++;
       if (kind === "catch") this.caught[opener] = 1;
-      if (op === Opcode.loop && (kind === "table" || kind === "catch")) this.loop[opener] = LoopKind.header;
+      if (op === Opcode.loop && kind !== "branch") this.loop[opener] = LoopKind.header;
     };
 
     let plain = 0;
@@ -158,10 +154,9 @@ export class Flow {
           }
           if (op === Opcode.loop) {
             if (params > 0) this.loop[at] = LoopKind.header;
-            // the loops around that one are no innermost ones already
             const around = loops[loops.length - 1];
-            if (around) around.tight = false;
-            loops.push({ opener: at, depth: open.length, exits: 0, tight: true });
+            if (around) around.simple = false;
+            loops.push({ opener: at, depth: open.length, simple: true });
           }
           open.push({ opener: at, op, arity: op === Opcode.loop ? params : results });
           break;
@@ -181,7 +176,7 @@ export class Flow {
           break;
         case Opcode.br:
         case Opcode.brIf: {
-          branch(reader.index, op === Opcode.br ? "br" : "br_if");
+          branch(reader.index, "branch");
           const target = open[open.length - 1 - reader.index]!;
           this.opener[at] = target.opener;
           this.index2[at] = target.arity;
@@ -199,35 +194,26 @@ export class Flow {
           break;
       }
       const loop = loops[loops.length - 1];
-      if (loop) {
-        if (leavesTight(op)) loop.tight = false;
-        else if (op === Opcode.return) loop.exits++;
-      }
+      if (loop && (op === Opcode.return || leaves(op))) loop.simple = false;
       at++;
     }
     if (open.length !== 0 || at === from || this.op[at - 1] !== Opcode.end) fail("function without an end");
     return at;
   }
 
-  #close({ opener, exits, tight }: OpenLoop, end: number, body: FunctionBody): void {
-    if (tight && exits === 0 && this.branches[opener] === 1 && this.index2[opener] === 0x40) {
-      const counted = this.#counted(opener, end, body);
-      if (counted) {
-        this.counted.set(opener, counted);
-        this.loop[opener] = LoopKind.counted;
-        return;
-      }
-    }
-    if (this.branches[opener]! > maxTurns) this.loop[opener] = LoopKind.header;
-    else if (this.loop[opener] === LoopKind.turns && tight && exits <= maxTightExits) {
-      this.loop[opener] = LoopKind.tight;
-    }
+  #close({ opener, simple }: OpenLoop, end: number, body: FunctionBody): void {
+    const counted = simple ? this.#counted(opener, end, body) : undefined;
+    if (counted) {
+      this.counted.set(opener, counted);
+      this.loop[opener] = LoopKind.counted;
+    } else if (this.branches[opener]! > maxTurns) this.loop[opener] = LoopKind.header;
   }
 
   #counted(opener: number, end: number, body: FunctionBody): CountedLoop | undefined {
     const back = end - 1;
     const last = this.op[back] === Opcode.brIf && this.opener[back] === opener;
-    if (!last || this.stop[back] !== this.start[end]) return undefined;
+    if (!last || this.stop[back] !== this.start[end] || this.branches[opener] !== 1) return undefined;
+    if (this.index2[opener] !== 0x40) return undefined;
     const counted = countedLoop(body.code, this.stop[opener]!, this.start[back]!);
     if (counted) this.start[back] = counted.conditionStart;
     return counted;
@@ -266,10 +252,8 @@ export const LoopKind = {
   turns: 0,
   /** At its header, for every turn: where the branches back are many, or come from a table or a catch clause. */
   header: 1,
-  /** Like `turns`, in an innermost loop without calls, which counts its turns in a local variable. */
-  tight: 2,
   /** For a portion of its turns at a time. */
-  counted: 3,
+  counted: 2,
 } as const;
 
 const initialSize = 1 << 12;
@@ -279,9 +263,6 @@ const maxPlain = 256;
 
 /** Largest size for which a bulk instruction is charged like any other. */
 const maxConstantSize = 1024;
-
-/** Most ways out of a tight loop: each needs code. */
-const maxTightExits = 3;
 
 /** Branches back to a loop that may each have a check; with more, one at its header is shorter. */
 const maxTurns = 2;
@@ -297,7 +278,7 @@ const table = (ops: readonly number[]): Uint8Array => {
 };
 const place = (op: number): number => (op < 0x100 ? op : op >> 8 === 0xfc ? 0x100 | (op & 0xff) : 0x1ff);
 
-/** Instructions that may leave a function for other code, or ask the host: none stands in a tight loop. */
+/** Instructions that may leave a function for other code, or ask the host. */
 const leaving = [
   Opcode.call,
   Opcode.callIndirect,
@@ -316,7 +297,7 @@ const leaving = [
   Opcode.tableInit,
 ];
 const leavingTable = table(leaving);
-const leavesTight = (op: number): boolean => leavingTable[place(op)] === 1;
+const leaves = (op: number): boolean => leavingTable[place(op)] === 1;
 
 const points = table([
   ...leaving,

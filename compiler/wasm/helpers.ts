@@ -2,6 +2,8 @@ import { Assembler } from "./assembler.ts";
 import { type BulkInstruction, chunked } from "./bulk.ts";
 import { Opcode } from "./instructions.ts";
 import type { Layout } from "./layout.ts";
+import { leaseFuel } from "./leases.ts";
+import { MeteredCode } from "./metered-code.ts";
 import { type FunctionBody, type FunctionType, i32, i64, typeIndex } from "./module.ts";
 import { GrowAnswer, SliceAnswer } from "./protocol.ts";
 
@@ -35,6 +37,16 @@ export class Helpers {
       code.if().call(imports.yield).set(0).end();
       code.get(0).if().op(Opcode.unreachable).end().end();
       return { locals: [[1, i32]], code: code.finish(), position: 0 };
+    });
+  }
+
+  /** Pays for a lease and asks the host; returns what is left of the lease with that. */
+  lease(): number {
+    return this.add("lease", { params: [i32], results: [i32] }, () => {
+      const code = new MeteredCode(this.#layout.fuel, this);
+      code.check(leaseFuel);
+      code.get(0).i32(leaseFuel).op(Opcode.i32Add).end();
+      return { locals: [], code: code.finish(), position: 0 };
     });
   }
 

@@ -6,7 +6,7 @@ export class LocalVariables {
   readonly #first: number;
   readonly #added: ValueType[] = [];
   readonly #scratch = new Map<ValueType, number>();
-  #tally: number | undefined;
+  #lease: number | undefined;
   #portion: { turns: number; last: number } | undefined;
 
   /** @param parameters How many there are: they come first. */
@@ -15,27 +15,26 @@ export class LocalVariables {
     this.#first = before.reduce((sum, [count]) => sum + count, parameters);
   }
 
-  /** A new one. */
-  add(type: ValueType): number {
+  #add(type: ValueType): number {
     return this.#first + this.#added.push(type) - 1;
   }
 
   /** For values that are used at once, one of each type. */
   scratch(type: ValueType): number {
-    const local = this.#scratch.get(type) ?? this.add(type);
+    const local = this.#scratch.get(type) ?? this.#add(type);
     this.#scratch.set(type, local);
     return local;
   }
 
-  /** What tight loops owe. */
-  tally(): number {
-    this.#tally ??= this.add(i32);
-    return this.#tally;
+  /** What is left of a lease. */
+  lease(): number {
+    this.#lease ??= this.#add(i32);
+    return this.#lease;
   }
 
   /** For counted loops: the turns of a portion, and the counter's value after them. */
   portion(): { turns: number; last: number } {
-    this.#portion ??= { turns: this.add(i32), last: this.add(i32) };
+    this.#portion ??= { turns: this.#add(i32), last: this.#add(i32) };
     return this.#portion;
   }
 

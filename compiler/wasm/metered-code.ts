@@ -1,5 +1,4 @@
 import { Assembler } from "./assembler.ts";
-import { maxTally } from "./checks.ts";
 import { type CountedLoop, countTurns, portionFuel, pushCondition, setLast } from "./counted-loops.ts";
 import type { BranchHints } from "./custom-sections.ts";
 import type { Helpers } from "./helpers.ts";
@@ -58,30 +57,27 @@ export class MeteredCode extends Assembler {
     this.op(Opcode.i64Sub).globalSet(this.#fuel);
   }
 
-  /** Adds a turn to what the loop owes; when that has become much, pays and asks the host. */
-  tally(tally: number, units: number): void {
-    this.get(tally).i32(units).op(Opcode.i32Add).tee(tally).i32(maxTally).op(Opcode.i32GeU).unlikelyIf();
-    this.payTally(tally);
-    this.settle();
-    this.end();
-  }
-
-  payTally(tally: number): void {
-    this.chargeBy(() => this.get(tally).op(Opcode.i64ExtendI32U));
-    this.i32(0).set(tally);
+  /** Takes a turn from the lease, and pays for another one where that is used up. */
+  take(lease: number, turn: number): void {
+    this.#takeTurn(lease, turn);
+    this.get(lease).call(this.#helpers.lease()).set(lease).end();
   }
 
   /**
-   * Takes a turn from a lease that is paid for in advance, held in a local variable: a store less in each turn. The first turn of an
-   * execution takes a lease, and asks the host. An exception that leaves the function leaves the rest of the lease paid.
+   * The same in an interpreter's loop, whose turns are long: it pays for some of them at a time. An exception that leaves the function
+   * leaves the rest of the lease paid.
    */
-  takeFromLease(lease: number, turn: number): void {
+  takeLong(lease: number, turn: number): void {
     const whole = turn * turnsPerLease;
-    this.get(lease).i32(turn).op(Opcode.i32Sub).tee(lease).i32(0).op(Opcode.i32LtS).unlikelyIf();
+    this.#takeTurn(lease, turn);
     this.charge(whole);
     this.get(lease).i32(whole).op(Opcode.i32Add).set(lease);
     this.settle();
     this.end();
+  }
+
+  #takeTurn(lease: number, turn: number): void {
+    this.get(lease).i32(turn).op(Opcode.i32Sub).tee(lease).i32(0).op(Opcode.i32LtS).unlikelyIf();
   }
 
   /** Gives back what is left of a lease. */

@@ -29,10 +29,8 @@ export class BodyRewriter {
   #locals = new LocalVariables([], 0);
   /** Bytes of its code that are written, or replaced. */
   #copied = 0;
-  /** The tight loop that is open. */
-  #tight = none;
-  /** The local variable with what is left of a lease, in functions with an interpreter's loop. */
-  #lease = none;
+  /** It has an interpreter's loop, whose leases are long: it gives back the rest when it returns. */
+  #dispatches = false;
 
   constructor(layout: Layout, flow: Flow, helpers: Helpers) {
     this.#layout = layout;
@@ -56,15 +54,14 @@ export class BodyRewriter {
     this.#plan = plan;
     this.#locals = new LocalVariables(body.locals, type.params.length);
     this.#copied = 0;
-    this.#tight = none;
-    this.#lease = plan && this.#dispatches() ? this.#locals.add(i32) : none;
+    this.#dispatches = plan !== undefined && this.#hasDispatch();
     const shiftBefore = this.#locals.bytesBefore;
 
     if (plan) {
       out.charge(Math.max(0, plan.charges.entry - plan.leftToCallers));
       if (plan.checks.entry) out.settle();
     }
-    if (this.#lease !== none) this.#block(type.results);
+    if (this.#dispatches) this.#block(type.results);
     for (let at = flow.first; at < flow.last; at++) {
       if (plan?.checks.before.has(at)) {
         this.#copyTo(flow.start[at]!);
@@ -120,7 +117,7 @@ export class BodyRewriter {
   }
 
   /** Whether the function has an interpreter's loop. */
-  #dispatches(): boolean {
+  #hasDispatch(): boolean {
     const flow = this.#flow;
     for (let at = flow.first; at < flow.last; at++) if (flow.dispatches(at)) return true;
     return false;
@@ -142,7 +139,6 @@ export class BodyRewriter {
         this.#endLease(at);
         break;
       case Opcode.return:
-        if (this.#tight !== none) this.#copyBefore(at).payTally(this.#locals.tally());
         this.#endLease(at);
         break;
       case Opcode.loop:
@@ -198,43 +194,40 @@ export class BodyRewriter {
   }
 
   #endLease(at: number): void {
-    if (this.#lease !== none) this.#copyBefore(at).endLease(this.#lease);
+    if (this.#dispatches) this.#copyBefore(at).endLease(this.#locals.lease());
   }
 
-  #loop(at: number, { charges }: FunctionPlan): void {
-    const turn = charges.turns.get(at)!;
-    switch (this.#flow.loop[at]) {
-      case LoopKind.counted: {
-        const { turns, last } = this.#locals.portion();
-        this.#copyBefore(at).portion(this.#flow.counted.get(at)!, turn, turns, last);
-        break;
-      }
-      case LoopKind.tight:
-        if (turn <= maxTallied) this.#tight = at;
-        break;
-      case LoopKind.header:
-        if (this.#flow.dispatches(at)) this.#copyThrough(at).takeFromLease(this.#lease, turn);
-        else this.#copyThrough(at).check(turn);
-        break;
+  #loop(at: number, plan: FunctionPlan): void {
+    const flow = this.#flow;
+    if (flow.loop[at] === LoopKind.counted) {
+      const { turns, last } = this.#locals.portion();
+      const turn = plan.charges.turns.get(at)!;
+      this.#copyBefore(at).portion(flow.counted.get(at)!, turn, turns, last);
+    } else if (flow.loop[at] === LoopKind.header) {
+      this.#copyThrough(at);
+      this.#turn(at, plan);
     }
+  }
+
+  /** Pays for a turn of a loop, and asks the host or makes sure that it will be asked soon. */
+  #turn(loop: number, { charges, leased }: FunctionPlan): void {
+    const turn = charges.turns.get(loop)!;
+    if (this.#flow.dispatches(loop)) this.#out.takeLong(this.#locals.lease(), turn);
+    else if (leased.has(loop)) this.#out.take(this.#locals.lease(), turn);
+    else this.#out.check(turn);
   }
 
   #end(at: number, { charges }: FunctionPlan): void {
     const opener = this.#flow.opener[at]!;
-    if (opener === none) {
-      if (this.#lease === none) return;
-      this.#copyThrough(at).endLease(this.#lease);
-      this.#out.end();
-      return;
-    }
     const counted = this.#flow.counted.get(opener);
     if (counted) this.#copyThrough(at).nextPortion(counted, charges.turns.get(opener)!);
-    if (opener !== this.#tight) return;
-    this.#copyThrough(at).payTally(this.#locals.tally());
-    this.#tight = none;
+    if (opener >= 0 || !this.#dispatches) return;
+    // the end of the block around the body
+    this.#copyThrough(at).endLease(this.#locals.lease());
+    this.#out.end();
   }
 
-  #branch(at: number, { charges }: FunctionPlan): void {
+  #branch(at: number, plan: FunctionPlan): void {
     const flow = this.#flow;
     const target = flow.opener[at]!;
     if (flow.counted.has(target)) {
@@ -242,18 +235,15 @@ export class BodyRewriter {
       this.#replace(at).get(this.#locals.portion().last).op(Opcode.i32Ne).branchIf(0);
       return;
     }
-    const back = target >= 0 && flow.op[target] === Opcode.loop && flow.loop[target] !== LoopKind.header;
-    const leaves = this.#tight !== none && target < this.#tight;
-    if (!back && !leaves) return;
-    const conditional = flow.op[at] === Opcode.brIf;
-    const out = conditional ? this.#replace(at).if() : this.#copyBefore(at);
-    if (leaves) out.payTally(this.#locals.tally());
-    if (back) {
-      const turn = charges.turns.get(target)!;
-      if (target === this.#tight) out.tally(this.#locals.tally(), turn);
-      else out.check(turn);
+    if (target < 0 || flow.op[target] !== Opcode.loop || flow.loop[target] === LoopKind.header) return;
+    if (flow.op[at] === Opcode.br) {
+      this.#copyBefore(at);
+      this.#turn(target, plan);
+    } else {
+      this.#replace(at).if();
+      this.#turn(target, plan);
+      this.#out.branch(flow.index[at]! + 1).end();
     }
-    if (conditional) out.branch(flow.index[at]! + 1).end();
   }
 
   /** A bulk memory instruction whose size only shows when it runs: charged by it, in chunks when it is large. */
@@ -304,9 +294,3 @@ export class BodyRewriter {
     else this.#out.op(Opcode.i64ExtendI32U);
   }
 }
-
-/** No point, and no local variable. */
-const none = -1;
-
-/** Turns of a loop that cost no more than this are tallied in a local variable; a longer turn hides what its charge costs. */
-const maxTallied = 64;

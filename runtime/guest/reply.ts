@@ -1,7 +1,7 @@
 import type { HeaderList } from "../protocol.ts";
 import { type Content, takeContent, toBytes } from "./body.ts";
 import { sent } from "./entry.ts";
-import { fail, failWith, send, sendEmpty, sendJson, sendStream } from "./invocation.ts";
+import { fail, failWith, send, sendEmpty, sendJson, sendStream, textHeaders } from "./invocation.ts";
 import { encodeText, stringifyJson } from "./primordials.ts";
 import { headerListOf, Response } from "./response.ts";
 import { isStream, wholeBytes } from "./stream.ts";
@@ -23,9 +23,9 @@ export function reply(value: unknown): void {
   }
 }
 
-const textHead = () => ({ status: 200, headers: list("text/plain;charset=UTF-8") });
-const bytesHead = () => ({ status: 200, headers: list("application/octet-stream") });
-const list = (type: string): HeaderList => [["content-type", type]];
+const bytesHeaders: HeaderList = [["content-type", "application/octet-stream"]];
+const textHead = () => ({ status: 200, headers: textHeaders });
+const bytesHead = () => ({ status: 200, headers: bytesHeaders });
 
 function replyJson(value: unknown): void {
   let text: string | undefined;

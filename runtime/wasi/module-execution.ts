@@ -46,18 +46,23 @@ export class ModuleExecution implements ModuleGuest {
     scheduler: Scheduler,
     began: number,
   ) {
-    const { memoryLimitBytes, fuel, timeoutMs } = options.limits;
+    const { memoryLimitBytes, fuel } = options.limits;
     this.#pool = pool;
     this.#program = program;
     this.#options = options;
     this.#scheduler = scheduler;
     this.#began = began;
-    this.#turns = new Turns(timeoutMs, scheduler, began);
+    this.#turns = new Turns(options.limits, scheduler, options.context.functionName, began);
     this.#instance = pool.acquire(program, { memoryPages: Math.floor(memoryLimitBytes / pageSize), fuel });
     this.#instance.bind(this);
   }
 
-  /** Runs to the outcome; see {@link over} for the end. */
+  /** Calls `listener` when nothing of this execution is left. */
+  onOver(listener: () => void): void {
+    void this.over.then(listener);
+  }
+
+  /** Runs to the outcome; see {@link onOver} for the end. */
   async run(request: InvocationRequest): Promise<InvocationResult> {
     const { limits, signal } = this.#options;
     // one more: the event loop's clock has a grain of 1 ms and may be early
@@ -192,7 +197,9 @@ export class ModuleExecution implements ModuleGuest {
 
   #limitOutcome(): Outcome {
     const { limits } = this.#options;
-    return this.#turns.stopReason === "timedOut"
+    const { stopReason } = this.#turns;
+    if (stopReason === "outOfCpu") return { kind: "outOfCpu", cpuMs: limits.cpuMs ?? 0 };
+    return stopReason === "timedOut"
       ? { kind: "timedOut", timeoutMs: limits.timeoutMs }
       : { kind: "aborted" };
   }

@@ -28,6 +28,7 @@ const code = inFile("metered-code.ts");
 const bodies = inFile("rewrite-body.ts");
 const helpers = inFile("helpers.ts");
 const plan = inFile("plan.ts");
+const leases = inFile("leases.ts");
 const counted = inFile("counted-loops.ts");
 const bulk = inFile("bulk.ts");
 const host = inFile("host.ts");
@@ -142,13 +143,28 @@ export const mutations: Mutation[] = [
   checks("long functions have no check at their entry", "checks.entry = true;", ""),
   checks(
     "calls are short",
-    "this.#length[index] = long ? Number.POSITIVE_INFINITY : length;",
-    "this.#length[index] = 0;",
+    "this.#lengths[index] = checks.entry ? { head: 0, through: 0, tail } : { head, through, tail };",
+    "this.#lengths[index] = { head: 0, through: 0, tail: 0 };",
   ),
   checks(
     "calls of checking functions pass nothing",
-    "return checks ? maxUncheckedReturn : sum + cost;",
-    "return checks ? 1 : sum + cost;",
+    "sum + cost + length.through, length.tail);",
+    "sum + cost + length.through, 1);",
+  ),
+  checks(
+    "what callees run before their checks is not bounded",
+    "sum + cost + length.head > (leaves",
+    "sum + cost > (leaves",
+  ),
+  checks(
+    "what functions run before they return is not bounded",
+    "(leaves ? maxTail : maxUnchecked)",
+    "maxUnchecked",
+  ),
+  checks(
+    "ways without a check are forgotten",
+    "through = Math.max(through, sum + cost + length.through);",
+    "",
   ),
   checks("direct calls need no check", "return callee < 0 || (cut?.has(callee) ?? false);", "return false;"),
   checks(
@@ -156,7 +172,7 @@ export const mutations: Mutation[] = [
     "case Opcode.returnCallIndirect:\n        return true;",
     "case Opcode.returnCallIndirect:\n        return false;",
   ),
-  checks("loops owe nothing", "cost: owed[flow.loop[at]!] ?? 0", "cost: 0"),
+  checks("loops owe nothing", "cost: this.#owed(flow, at)", "cost: 0"),
 
   graph(
     "nothing is cut",
@@ -166,18 +182,19 @@ export const mutations: Mutation[] = [
 
   flow(
     "loops closed by tables or handlers",
-    'if (op === Opcode.loop && (kind === "table" || kind === "catch")) this.loop[opener] = LoopKind.header;',
+    'if (op === Opcode.loop && kind !== "branch") this.loop[opener] = LoopKind.header;',
     "",
   ),
   flow("loops with parameters", "if (params > 0) this.loop[at] = LoopKind.header;", ""),
   flow("loops with many branches back", "this.branches[opener]! > maxTurns", "this.branches[opener]! < 0"),
-  flow("calls in tight loops", "if (leavesTight(op)) loop.tight = false;\n        else if", "if"),
-  flow("loops in tight loops", "if (around) around.tight = false;", ""),
-  flow(
-    "tables out of tight loops",
-    'if (kind !== "br" && (kind !== "br_if" || arity > 0)) loop.tight = false;',
-    "",
-  ),
+  flow("calls in counted loops", "(op === Opcode.return || leaves(op))", "op === Opcode.return"),
+  flow("returns in counted loops", "(op === Opcode.return || leaves(op))", "leaves(op)"),
+  flow("loops in counted loops", "if (around) around.simple = false;", ""),
+  flow("ways out of counted loops", "if (loop && target < loop.depth) loop.simple = false;", ""),
+  leases("long ways in short turns", "unchecked(at) + (after.get(at) ?? 0)", "unchecked(at)"),
+  leases("long calls in short turns", "unchecked(at) + (after.get(at) ?? 0)", "(after.get(at) ?? 0)"),
+  leases("counted loops in short turns", "sum += portionFuel;\n      else", "{}\n      else"),
+  leases("long turns", "most >= fewestTurns && ", ""),
 
   follow("handlers are not reached", "handler: caught(value) });", "handler: 0 });"),
   follow("labels are not reached by br", "branch(flow.index[at]!, value);", ""),
@@ -215,27 +232,15 @@ export const mutations: Mutation[] = [
     "this.charge(Math.max(1, units));",
   ),
   code("a check charges nothing", "this.charge(Math.max(1, units));", ""),
-  bodies("no checks at headers", "else this.#copyThrough(at).check(turn);", ""),
-  bodies("no checks at branches back", "else out.check(turn);", ""),
-  bodies("tight loops have no checks", "out.tally(this.#locals.tally(), turn);", "{}"),
-  code(
-    "a tally is not paid",
-    "this.payTally(tally);\n    this.settle();",
-    "this.i32(0).set(tally);\n    this.settle();",
-  ),
-  code("a tally never asks", "this.payTally(tally);\n    this.settle();", "this.payTally(tally);"),
   bodies(
-    "a tally is not paid at the loop's end",
-    "this.#copyThrough(at).payTally(this.#locals.tally());",
-    "",
+    "no checks at headers",
+    "this.#copyThrough(at);\n      this.#turn(at, plan);",
+    "this.#copyThrough(at);",
   ),
-  bodies(
-    "a tally is not paid at a return",
-    "if (this.#tight !== none) this.#copyBefore(at).payTally(this.#locals.tally());",
-    "",
-  ),
-  bodies("a tally is not paid at a branch", "if (leaves) out.payTally(this.#locals.tally());", ""),
-  code("a tally is paid twice", "this.i32(0).set(tally);", ""),
+  bodies("no checks at branches back", "else this.#out.check(turn);", ""),
+  bodies("short turns have no checks", "this.#out.take(this.#locals.lease(), turn);", "{}"),
+  helpers("a short lease is free", "code.check(leaseFuel);", "code.settle();"),
+  helpers("a short lease is taken without asking", "code.check(leaseFuel);", "code.charge(leaseFuel);"),
   plan("callers pay nothing", "(plans[index]?.leftToCallers ?? 0);", "0;"),
   plan("callers pay nothing for the host", "index < 0 ? Cost.callAnywhere - Cost.call", "index < 0 ? 0"),
   bodies(
