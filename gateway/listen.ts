@@ -1,4 +1,5 @@
-import { createServer, type IncomingMessage, type Server } from "node:http";
+import { createServer, type IncomingMessage, type Server, type ServerOptions } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import { type AddressInfo, Server as NetServer, type Socket } from "node:net";
 import { getRequestListener } from "@hono/node-server";
 import { ConnectionLimits } from "./connection-limits.ts";
@@ -21,6 +22,8 @@ export interface ListenOptions {
   port: number;
   /** The setting to change when the port is taken, for the message. */
   portSetting: string;
+  /** Speak TLS, with this certificate and key (PEM). Default: plain HTTP. */
+  tls?: { cert: Buffer; key: Buffer } | undefined;
   fetch(request: Request): Response | Promise<Response>;
   /** A look at each request before any work is done for it; the error, if any, is its answer. */
   refusal?(request: IncomingMessage): PlatformError | undefined;
@@ -65,15 +68,18 @@ export const canSharePort = ["linux", "freebsd", "dragonfly", "sunos", "aix"].in
 
 /** Opens an HTTP listener. Throws {@link ListenError}. */
 export async function listen(options: ListenOptions): Promise<Listener> {
-  const { host, port, portSetting, shared = false, socket } = options;
+  const { host, port, portSetting, shared = false, socket, tls } = options;
   const listener = getRequestListener(options.fetch, { hostname: "localhost", errorHandler: malformed });
-  const server = createServer({
-    headersTimeout: HEADERS_TIMEOUT_MS,
-    requestTimeout: options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS,
-    keepAliveTimeout: KEEP_ALIVE_MS,
-    connectionsCheckingInterval: CHECK_INTERVAL_MS,
-    maxHeaderSize: MAX_HEADER_BYTES,
-  });
+  const server = createHttpServer(
+    {
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      requestTimeout: options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      connectionsCheckingInterval: CHECK_INTERVAL_MS,
+      maxHeaderSize: MAX_HEADER_BYTES,
+    },
+    tls,
+  );
   const { maxConnections = MAX_CONNECTIONS } = options;
   const limits = new ConnectionLimits(server, { maxConnections, maxPipelined: MAX_PIPELINED });
   server.on("request", (request, response) => {
@@ -96,11 +102,21 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   const address = server.address() as AddressInfo;
   const shownHost = host.includes(":") ? `[${host}]` : host;
   return {
-    url: `http://${shownHost}:${address.port}`,
+    url: `${tls ? "https" : "http"}://${shownHost}:${address.port}`,
     socket: (server as unknown as { _handle: Handle })._handle,
     retire: () => retireServer(server),
     close: (graceMs) => closeServer(server, graceMs),
   };
+}
+
+function createHttpServer(options: ServerOptions, tls: ListenOptions["tls"]): Server {
+  if (!tls) return createServer(options);
+  try {
+    return createTlsServer({ ...options, ...tls });
+  } catch (error) {
+    const reason = `The TLS certificate or key cannot be used: ${(error as Error).message}`;
+    throw new ListenError("listen_failed", reason, error);
+  }
 }
 
 function retireServer(server: Server): Promise<void> {
