@@ -1,4 +1,4 @@
-import { createServer, type Server } from "node:http";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { type AddressInfo, Server as NetServer, type Socket } from "node:net";
 import { getRequestListener } from "@hono/node-server";
 import { errorResponse, PlatformError, toPlatformError } from "./errors.ts";
@@ -20,6 +20,8 @@ export interface ListenOptions {
   /** The setting to change when the port is taken, for the message. */
   portSetting: string;
   fetch(request: Request): Response | Promise<Response>;
+  /** Asked first: answers a request itself and says so, or leaves it to `fetch`. */
+  serve?(request: IncomingMessage, response: ServerResponse): boolean;
   /** Whether other processes may listen on the same port (SO_REUSEPORT), where {@link canSharePort}. Default false. */
   shared?: boolean;
   /** A socket that listens already, instead of a new one. */
@@ -52,7 +54,9 @@ export const canSharePort = ["linux", "freebsd", "dragonfly", "sunos", "aix"].in
 export async function listen(options: ListenOptions): Promise<Listener> {
   const { host, port, portSetting, shared = false, socket } = options;
   const listener = getRequestListener(options.fetch, { hostname: "localhost", errorHandler: malformed });
-  const server = createServer({ headersTimeout: HEADERS_TIMEOUT_MS }, listener);
+  const server = createServer({ headersTimeout: HEADERS_TIMEOUT_MS }, (request, response) => {
+    if (!options.serve?.(request, response)) void listener(request, response);
+  });
   server.on("clientError", answerClientError);
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => {
