@@ -17,7 +17,7 @@ const FORMATS: readonly [what: string, pattern: RegExp][] = [
   ["An AWS access key", /\b(?:AKIA|ASIA)[0-9A-Z]{16}\b/],
   ["A Stripe key", /\b[rs]k_live_[0-9A-Za-z]{20,200}/],
   ["A webhook secret", /\bwhsec_[0-9A-Za-z+/]{24,100}/],
-  ["A GitHub token", /\b(?:gh[pousr]_[0-9A-Za-z]{36}|github_pat_[0-9A-Za-z_]{50,255})/],
+  ["A GitHub token", /\b(?:gh[pousr]_[0-9A-Za-z]{36}|github_pat_[0-9A-Za-z]{22}_[0-9A-Za-z]{59})/],
   ["A GitLab token", /\bglpat-[\w-]{20}\b/],
   ["A Slack token", /\bxox[abposr]-[0-9A-Za-z-]{20,200}/],
   ["A Slack webhook address", /hooks\.slack\.com\/services\/T\w{6,20}\/B\w{6,20}\/\w{20,64}/],

@@ -51,7 +51,10 @@ export class Edge implements Fleet {
       onError: (error) => log.error({ err: error }, "executions could not be recorded; will try again"),
     });
     const recorder = this.#recorder;
-    this.#invoker = new Invoker({ runtime, admission: this.#admission, recorder, logs, metrics, log });
+    const { tracing } = config;
+    this.#invoker = new Invoker({
+      ...{ runtime, admission: this.#admission, recorder, logs, metrics, log, tracing },
+    });
   }
 
   /** Takes in what is deployed and listens. Throws `ListenError`. */
