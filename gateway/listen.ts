@@ -1,4 +1,10 @@
-import { createServer, type RequestListener, type Server } from "node:http";
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import { type AddressInfo, Server as NetServer, type Socket } from "node:net";
 import { getRequestListener } from "@hono/node-server";
@@ -23,6 +29,8 @@ export interface ListenOptions {
   /** Speak TLS, with this certificate and key (PEM). Default: plain HTTP. */
   tls?: { cert: Buffer; key: Buffer } | undefined;
   fetch(request: Request): Response | Promise<Response>;
+  /** Asked first: answers a request itself and says so, or leaves it to `fetch`. */
+  serve?(request: IncomingMessage, response: ServerResponse): boolean;
   /** Whether other processes may listen on the same port (SO_REUSEPORT), where {@link canSharePort}. Default false. */
   shared?: boolean;
   /** A socket that listens already, instead of a new one. */
@@ -55,7 +63,9 @@ export const canSharePort = ["linux", "freebsd", "dragonfly", "sunos", "aix"].in
 export async function listen(options: ListenOptions): Promise<Listener> {
   const { host, port, portSetting, shared = false, socket, tls } = options;
   const listener = getRequestListener(options.fetch, { hostname: "localhost", errorHandler: malformed });
-  const server = createHttpServer(listener, tls);
+  const server = createHttpServer((request, response) => {
+    if (!options.serve?.(request, response)) void listener(request, response);
+  }, tls);
   server.on("clientError", answerClientError);
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => {
