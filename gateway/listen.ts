@@ -1,4 +1,10 @@
-import { createServer, type IncomingMessage, type Server, type ServerOptions } from "node:http";
+import {
+  createServer,
+  type IncomingMessage,
+  type Server,
+  type ServerOptions,
+  type ServerResponse,
+} from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import { type AddressInfo, Server as NetServer, type Socket } from "node:net";
 import { getRequestListener } from "@hono/node-server";
@@ -31,6 +37,8 @@ export interface ListenOptions {
   requestTimeoutMs?: number;
   /** Connections at once; more are answered with `overloaded`. Default: 10,000. */
   maxConnections?: number;
+  /** Asked first: answers a request itself and says so, or leaves it to `fetch`. */
+  serve?(request: IncomingMessage, response: ServerResponse): boolean;
   /** Whether other processes may listen on the same port (SO_REUSEPORT), where {@link canSharePort}. Default false. */
   shared?: boolean;
   /** A socket that listens already, instead of a new one. */
@@ -85,7 +93,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   server.on("request", (request, response) => {
     const error = limits.note(request, response) ?? options.refusal?.(request);
     if (error) refuse(request, response, error);
-    else void listener(request, response);
+    else if (!options.serve?.(request, response)) void listener(request, response);
   });
   server.on("clientError", answerClientError);
   await new Promise<void>((resolve, reject) => {

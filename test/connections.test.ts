@@ -63,7 +63,7 @@ describe("connections", () => {
     await sleep(50);
     const answer = await raw("");
     assert.match(answer, /^HTTP\/1\.1 503 /);
-    assert.match(answer, /^Retry-After: 1\r$/m);
+    assert.match(answer, /^retry-after: 1\r$/m);
     assert.match(answer, /"code":"overloaded"/);
     for (const socket of sockets) socket.destroy();
     await sleep(50);
@@ -143,7 +143,7 @@ describe("load shedding", () => {
 
   test("refuses what comes when a turn of the event loop has taken too long, and no more in the next", async () => {
     const { shedder } = parts();
-    assert.equal(shedder.refusal(request("/f/a")), undefined);
+    for (let i = 0; i < 100; i++) assert.equal(shedder.refusal(request("/f/a")), undefined);
     const until = performance.now() + 250;
     while (performance.now() < until);
     assert.equal(shedder.refusal(request("/f/a"))?.code, "overloaded");

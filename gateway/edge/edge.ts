@@ -17,6 +17,7 @@ import { type InvokeResult, invokeForAdmin } from "./admin-invoke.ts";
 import { createEdgeApp } from "./app.ts";
 import { LoadShedder } from "./load-shedder.ts";
 import { Registry } from "./registry.ts";
+import { functionServer } from "./serve.ts";
 
 export interface EdgeDeps extends EdgeParts, Pick<InvokerDeps, "logs" | "metrics" | "log"> {
   config: EdgeConfig;
@@ -64,19 +65,22 @@ export class Edge implements Fleet {
   async open(how: Pick<ListenOptions, "shared" | "socket"> = {}): Promise<void> {
     for (const stored of this.#deps.catalog.list()) this.#registry.put(stored);
     const { config, log } = this.#deps;
-    const app = createEdgeApp({
+    const deps = {
       config,
       registry: this.#registry,
       invoker: this.#invoker,
       admission: this.#admission,
       scopes: this.#scopes,
       log,
-    });
-    const shedder = new LoadShedder({ ...this.#deps, registry: this.#registry, admission: this.#admission });
+    };
+    const { fetch } = createEdgeApp(deps);
+    const serve = functionServer(deps);
+    const shedder = new LoadShedder({ ...this.#deps, ...deps });
     this.#listener = await listen({
       ...config.edge,
       portSetting: "PORT",
-      fetch: app.fetch,
+      fetch,
+      serve,
       refusal: (request) => shedder.refusal(request),
       // The request's own time, from its headers on, is the tighter bound.
       requestTimeoutMs: config.limits.requestTimeoutMs + ARRIVAL_GRACE_MS,
@@ -114,7 +118,9 @@ export class Edge implements Fleet {
     requestId: string,
     signal: AbortSignal,
   ): Promise<InvokeResult> {
-    using scope = new RequestScope(this.#deps.config.limits.requestTimeoutMs, signal, this.#scopes);
+    using scope = new RequestScope(this.#deps.config.limits.requestTimeoutMs, this.#scopes);
+    if (signal.aborted) scope.clientGone();
+    signal.addEventListener("abort", () => scope.clientGone(), { once: true });
     return await invokeForAdmin(this.#invoker, this.#version(name, input.version), input, requestId, scope);
   }
 

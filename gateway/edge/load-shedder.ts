@@ -11,6 +11,9 @@ import type { Registry } from "./registry.ts";
  */
 const MAX_TURN_MS = 200;
 
+/** With fewer requests than this it is something else that takes the time, and would not be mended by refusing them. */
+const MANY_REQUESTS = 100;
+
 const LOG_INTERVAL_MS = 1_000;
 
 export interface LoadShedderDeps {
@@ -27,6 +30,7 @@ export interface LoadShedderDeps {
 export class LoadShedder {
   readonly #deps: LoadShedderDeps;
   #turnBegan = 0;
+  #inTurn = 0;
   #refused = 0;
   #loggedAt = 0;
 
@@ -45,13 +49,14 @@ export class LoadShedder {
 
   #overTurn(): PlatformError | undefined {
     const now = performance.now();
-    if (this.#turnBegan === 0) {
+    if (this.#inTurn === 0) {
       this.#turnBegan = now;
       setImmediate(() => {
-        this.#turnBegan = 0;
+        this.#inTurn = 0;
       });
     }
-    if (now - this.#turnBegan < MAX_TURN_MS) return undefined;
+    this.#inTurn++;
+    if (this.#inTurn <= MANY_REQUESTS || now - this.#turnBegan < MAX_TURN_MS) return undefined;
     return new PlatformError("overloaded", "The server has more requests than it can answer", {
       retryAfterSeconds: 1,
     });
