@@ -1,6 +1,9 @@
+import { ComponentExecution } from "./component/component-execution.ts";
+import { ComponentPool } from "./component/component-pool.ts";
 import type { Engine } from "./engine.ts";
 import { Execution, type ExecutionHost, type RunOptions } from "./execution.ts";
 import type { InvocationRequest, InvocationResult } from "./invocation.ts";
+import type { MeteredExecution } from "./metered-execution.ts";
 import { InstancePool } from "./pool.ts";
 import { loadProgram, type Program } from "./program.ts";
 import { Scheduler } from "./scheduler.ts";
@@ -24,6 +27,7 @@ export class Runtime {
   readonly engine: Engine;
   readonly #pool: InstancePool;
   readonly #modules: ModulePool;
+  readonly #components: ComponentPool;
   readonly #scheduler = new Scheduler();
   readonly #host: ExecutionHost;
   #running = 0;
@@ -37,6 +41,7 @@ export class Runtime {
     this.#pool = new InstancePool(engine, { maxInstances, resident, maxIdle });
     this.#pool.warm(warm);
     this.#modules = new ModulePool({ maxInstances, maxIdle });
+    this.#components = new ComponentPool(maxInstances);
     this.#host = { pool: this.#pool, scheduler: this.#scheduler, images: new VariableImages() };
   }
 
@@ -54,12 +59,9 @@ export class Runtime {
     const began = performance.now();
     const turn = this.#scheduler.take(options.context.functionName);
     if (turn) await turn;
-    let execution: Execution | ModuleExecution;
+    let execution: Execution | MeteredExecution;
     try {
-      execution =
-        program.kind === "script"
-          ? new Execution(this.#host, program, options, began)
-          : new ModuleExecution(this.#modules, program, options, this.#scheduler, began);
+      execution = this.#execution(program, options, began);
     } catch (cause) {
       this.#scheduler.give();
       throw cause;
@@ -69,18 +71,25 @@ export class Runtime {
     return execution.run(request);
   }
 
+  #execution(program: Program, options: RunOptions, began: number): Execution | MeteredExecution {
+    switch (program.kind) {
+      case "script":
+        return new Execution(this.#host, program, options, began);
+      case "module":
+        return new ModuleExecution(this.#modules, program, options, this.#scheduler, began);
+      case "component":
+        return new ComponentExecution(this.#components, program, options, this.#scheduler, began);
+    }
+  }
+
   readonly #onOver = (): void => {
     if (--this.#running === 0) for (const resolve of this.#idle.splice(0)) resolve();
   };
 
   stats(): { instances: number; busy: number; idle: number } {
-    const scripts = this.#pool.stats();
-    const modules = this.#modules.stats();
-    return {
-      instances: scripts.instances + modules.instances,
-      busy: scripts.busy + modules.busy,
-      idle: scripts.idle + modules.idle,
-    };
+    const pools = [this.#pool.stats(), this.#modules.stats(), this.#components.stats()];
+    const sum = (of: "instances" | "busy" | "idle") => pools.reduce((total, pool) => total + pool[of], 0);
+    return { instances: sum("instances"), busy: sum("busy"), idle: sum("idle") };
   }
 
   /** Waits for what is running; it ends by its own limits. */

@@ -3,6 +3,8 @@ import type { Parked, Scheduler } from "./scheduler.ts";
 
 /** How long a guest runs before others on its thread get their turn, ms. */
 const quantumMs = 0.5;
+/** How long it may run in one piece where it can't be suspended, ms. */
+const heldMs = 100;
 
 /** Deadline, CPU time and turns of a guest whose fuel and memory a `MeterHost` bounds. */
 export class Turns implements Parked {
@@ -10,14 +12,17 @@ export class Turns implements Parked {
   stopReason: StopReason | null = null;
   /** Time inside the guest, ms. */
   cpuMs = 0;
-  /** Whether the guest may be suspended where it is: it was entered by a promise, and no frame of the host's lies on its stack. */
-  mayYield = false;
+  /** It ran for too long where it can't be suspended. */
+  held = false;
   readonly #deadline: number;
   readonly #cpuLimitMs: number;
   readonly #scheduler: Scheduler;
+  #mayYield = false;
   readonly #functionName: string;
   #since = 0;
   #turnBegan = 0;
+  /** When the guest came to where it can't be suspended. */
+  #heldSince = 0;
 
   /** `began`: the time that the deadline counts from. */
   constructor(
@@ -36,6 +41,16 @@ export class Turns implements Parked {
     return this.stopReason !== null;
   }
 
+  /** Whether the guest may be suspended where it is: it was entered by a promise, and no frame of the host's lies on its stack. */
+  get mayYield(): boolean {
+    return this.#mayYield;
+  }
+
+  set mayYield(may: boolean) {
+    if (!may) this.#heldSince = performance.now();
+    this.#mayYield = may;
+  }
+
   stop(reason: StopReason): void {
     this.stopReason ??= reason;
   }
@@ -44,6 +59,7 @@ export class Turns implements Parked {
   enter(): void {
     this.#since = performance.now();
     this.#turnBegan = this.#since;
+    this.#heldSince = this.#since;
   }
 
   /** After it has returned, trapped or been suspended. */
@@ -56,7 +72,9 @@ export class Turns implements Parked {
     const now = performance.now();
     this.#account(now);
     if (this.#mustStop(now)) return "trap";
-    return this.mayYield && now - this.#turnBegan >= quantumMs ? "yield" : "go";
+    if (this.#mayYield) return now - this.#turnBegan >= quantumMs ? "yield" : "go";
+    this.held = now - this.#heldSince > heldMs;
+    return this.held ? "trap" : "go";
   }
 
   /** Lets others run. */

@@ -36,7 +36,7 @@ export function analyzeBundle(
   for (const finding of inBundle) {
     const mapped = places.lead(finding);
     const key = identity(mapped);
-    if (seen.has(key)) continue;
+    if (seen.has(key) || isPlatform(mapped.file)) continue;
     seen.add(key);
     findings.push(mapped);
   }
@@ -45,6 +45,9 @@ export function analyzeBundle(
 
 const PACKAGE_HINT =
   "It throws if the function gets there. Leave it if it never does; otherwise use another package.";
+
+/** What the bundler has added of the platform's own. */
+const isPlatform = (file: string) => file.startsWith("thimble:");
 
 const identity = ({ rule, file, line }: Finding) => `${rule}\0${file}\0${line}`;
 

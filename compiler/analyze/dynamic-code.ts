@@ -10,7 +10,7 @@ export const dynamicCode: Check = (context) => {
   const { flow } = context;
   const check = (node: SyntaxNode) => checkCall(node as unknown as CallExpression, context);
   for (const { of, name, node } of flow.bindings.patternReads) {
-    if (flow.names(name).includes("constructor") && flow.source(of).some(isFunctionLike))
+    if (!context.isBundle && flow.names(name).includes("constructor") && flow.source(of).some(isFunctionLike))
       report(node, context);
   }
   return {
@@ -29,11 +29,16 @@ const FUNCTION = "Function compiles code from a string";
 
 const compiles = (value: Value) => value.kind === "reference" && value.path === "Function";
 
-/** `(async () => {}).constructor`: nobody needs it but to compile, and it is the only way to AsyncFunction and its like. */
+/**
+ * `(async () => {}).constructor`: it is the only way to AsyncFunction and its like, and hardly anybody needs it but to compile. Packages
+ * do, to ask `instanceof`, so that in a bundle only a call of it counts.
+ */
 function readsConstructor(node: object, context: FileContext): boolean {
   const { object, property } = node as MemberExpression;
   return (
-    context.flow.names(property).includes("constructor") && context.flow.values(object).some(isFunctionLike)
+    !context.isBundle &&
+    context.flow.names(property).includes("constructor") &&
+    context.flow.values(object).some(isFunctionLike)
   );
 }
 

@@ -73,11 +73,10 @@ async function run(file: string): Promise<string | null> {
     ),
   });
   const host = new MeterHost({ onSlice: () => "go" });
-  let memory!: GuestMemory;
+  let memory: GuestMemory;
   const imports = { [preview1Module]: preview1Imports(() => ({ system, memory })) };
-  const { exports } = host.instantiate(new WebAssembly.Module(meterBytes(bytes)), imports, (instance) => {
-    memory = new GuestMemory(instance.exports.memory as WebAssembly.Memory);
-  });
+  const { exports } = host.instantiate(new WebAssembly.Module(meterBytes(bytes)), imports);
+  memory = new GuestMemory(exports.memory as WebAssembly.Memory);
   turns.mayYield = true;
   let trap = "";
   try {
