@@ -4,7 +4,7 @@ import type { Completion } from "./host.ts";
 import { PostgresError } from "./sql-errors.ts";
 import type { ColumnInfo, SqlOptions } from "./sql-options.ts";
 import { Draft, Part } from "./sql-text.ts";
-import { decodeValue } from "./sql-values.ts";
+import { decodeValue, encodeParam } from "./sql-values.ts";
 
 const { parse, stringify } = JSON;
 
@@ -37,9 +37,7 @@ export class Query extends Part {
   /** The parameters of `unsafe`, whose text has its own placeholders. */
   readonly #params: readonly unknown[] | undefined;
   #shape: Shape = "objects";
-  #onRow: ((row: unknown, rows: Rows) => void) | undefined;
-  #result: Promise<Rows> | undefined;
-  #cancel: (() => void) | undefined;
+  #sent: Sent | undefined;
 
   constructor(
     connection: Connection,
@@ -75,16 +73,21 @@ export class Query extends Part {
     return this;
   }
   forEach(onRow: (row: unknown, rows: Rows) => void): this {
-    this.#onRow = onRow;
-    return this.execute();
+    const { result, cancel } = this.#send();
+    const emptied = result.then((rows) => {
+      for (const row of rows.splice(0)) onRow(row, rows);
+      return rows;
+    });
+    this.#sent = { result: emptied, cancel };
+    return this;
   }
   /** Stops it; it rejects with the code of a cancelled statement. */
   cancel(): void {
-    if (this.#cancel) this.#cancel();
-    else if (!this.#result) this.#result = Promise.reject(cancelled());
+    if (this.#sent) this.#sent.cancel();
+    else this.#sent = refused(cancelled());
   }
   execute(): this {
-    this.#result ??= this.#run();
+    this.#send();
     return this;
   }
   describe(): never {
@@ -136,26 +139,22 @@ export class Query extends Part {
   }
 
   #request(): QueryRequest {
+    if (this.#values.length === 0 && !this.#params?.length) return { text: this.#strings[0]!, params: [] };
     const draft = new Draft(this.#connection.options);
     draft.template(this.#strings, this.#values);
-    for (const value of this.#params ?? []) draft.params.push(...paramsOf(value, this.#connection.options));
+    for (const value of this.#params ?? []) draft.params.push(encodeParam(value, this.#connection.options));
     return { text: draft.text, params: draft.params };
   }
 
-  #run(): Promise<Rows> {
+  #send(): Sent {
+    if (this.#sent) return this.#sent;
     try {
-      const sent = send(this.#connection, this.#request(), this.#shape);
-      this.#cancel = sent.cancel;
-      const onRow = this.#onRow;
-      if (onRow === undefined) return sent.result;
-      return sent.result.then((rows) => {
-        for (const row of rows.splice(0)) onRow(row, rows);
-        return rows;
-      });
+      this.#sent = send(this.#connection, this.#request(), this.#shape);
     } catch (error) {
       // as with any promise, what is wrong with the query rejects it
-      return Promise.reject(error);
+      this.#sent = refused(error);
     }
+    return this.#sent;
   }
 
   // biome-ignore lint/suspicious/noThenProperty: awaiting a query runs it
@@ -163,15 +162,13 @@ export class Query extends Part {
     onValue?: ((rows: Rows) => A | PromiseLike<A>) | null,
     onError?: ((error: unknown) => B | PromiseLike<B>) | null,
   ): Promise<A | B> {
-    this.execute();
-    return this.#result!.then(onValue, onError);
+    return this.#send().result.then(onValue, onError);
   }
   catch<B>(onError: (error: unknown) => B): Promise<Rows | B> {
     return this.then(undefined, onError);
   }
   finally(onDone: () => void): Promise<Rows> {
-    this.execute();
-    return this.#result!.finally(onDone);
+    return this.#send().result.finally(onDone);
   }
   get [Symbol.toStringTag](): string {
     return "Query";
@@ -210,25 +207,25 @@ export const unsupported = (what: string, why: string) =>
 const cancelled = () =>
   new PostgresError("canceling statement due to user request", { code: "57014", severity: "ERROR" });
 
-function paramsOf(value: unknown, options: SqlOptions): QueryRequest["params"] {
-  const draft = new Draft(options);
-  draft.param(value);
-  return draft.params;
+/** A query on its way. */
+interface Sent {
+  result: Promise<Rows>;
+  cancel(): void;
 }
 
-function send(
-  connection: Connection,
-  { text, params }: QueryRequest,
-  shape: Shape,
-): { result: Promise<Rows>; cancel(): void } {
+const refused = (error: unknown): Sent => ({ result: Promise.reject(error), cancel() {} });
+
+function send(connection: Connection, { text, params }: QueryRequest, shape: Shape): Sent {
   const { host, options } = connection;
-  const textTypes = shape === "raw" ? "all" : Object.keys(options.parsers).map(Number);
-  const request: Partial<Record<keyof QueryRequest, unknown>> = {
-    text,
-    params,
-    lease: connection.lease(),
-    textTypes: textTypes.length > 0 ? textTypes : undefined,
-  };
+  const request: QueryRequest = { text, params };
+  const lease = connection.lease();
+  if (lease !== undefined) request.lease = lease;
+  if (shape === "raw") request.textTypes = "all";
+  else {
+    const types: number[] = [];
+    for (const type in options.parsers) types.push(Number(type));
+    if (types.length > 0) request.textTypes = types;
+  }
   let resolve!: (rows: Rows) => void;
   let reject!: (error: unknown) => void;
   const result = new Promise<Rows>((resolved, rejected) => {
