@@ -17,6 +17,7 @@ export const runtime = new Runtime(engine);
 
 export const limits: InvocationLimits = {
   timeoutMs: 5_000,
+  cpuMs: null,
   memoryLimitBytes: 128 * 1024 * 1024,
   fuel: null,
   responseLimitBytes: 10 * 1024 * 1024,

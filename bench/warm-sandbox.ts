@@ -1,7 +1,7 @@
 import type { ScriptProgram } from "../runtime/index.ts";
 import { Instance } from "../runtime/instance.ts";
 import type { InvocationRequest } from "../runtime/invocation.ts";
-import { Event, Op, type RequestHead } from "../runtime/protocol.ts";
+import { Event, encodeHead, Op } from "../runtime/protocol.ts";
 import { Sandbox } from "../runtime/sandbox.ts";
 import { Scheduler } from "../runtime/scheduler.ts";
 import { engine, limits } from "./thimble.ts";
@@ -16,15 +16,14 @@ export class WarmSandbox extends Sandbox {
   #response: Uint8Array | null = null;
 
   constructor(program: ScriptProgram) {
-    super(new Instance(engine), { ...limits, timeoutMs: unlimitedMs }, new Scheduler());
+    super(new Instance(engine), { ...limits, timeoutMs: unlimitedMs }, new Scheduler(), "bench");
     this.instance.restore(program.image);
   }
 
   /** The body of the response. */
   async request({ method, url, headers, body }: InvocationRequest): Promise<Uint8Array> {
     const context = { requestId: "r1", functionName: "bench", version: 1 };
-    const head: RequestHead = { method, url, headers, env: {}, context, now: Date.now() };
-    const text = Buffer.from(JSON.stringify(head));
+    const text = Buffer.from(encodeHead({ method, url, headers, context, now: Date.now() }));
     if (!(body instanceof Uint8Array)) throw new Error("the request is a stream");
     this.instance.provide(text, body);
     this.instance.exports["bridge:finished"].value = 0;

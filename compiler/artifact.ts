@@ -88,8 +88,8 @@ export function encodeArtifact(input: {
   return writeModule(module);
 }
 
-/** What an artefact is of: a function in JavaScript, or a WASI module. */
-export type ArtifactKind = "script" | "module";
+/** What an artefact is of: a function in JavaScript, a WASI module, or a component. */
+export type ArtifactKind = "script" | "module" | "component";
 
 /** @throws ArtifactError for bytes that are no artefact. */
 export function kindOf(bytes: Uint8Array): ArtifactKind {

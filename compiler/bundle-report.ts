@@ -20,6 +20,9 @@ export class BundleReport {
     this.#root = root;
   }
 
+  /** Files of the platform's own, with the packages that those are made of. */
+  readonly platform = new Set<string>();
+
   get errors(): Finding[] {
     return sortFindings([...this.#errors]);
   }

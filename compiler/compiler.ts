@@ -6,6 +6,9 @@ import type { LogLine } from "../runtime/protocol.ts";
 import { analyze, analyzeBundle } from "./analyze/index.ts";
 import { decodeArtifact, encodeArtifact, kindOf } from "./artifact.ts";
 import { bundle, MAX_BUNDLE_BYTES } from "./bundle.ts";
+import { buildComponent, rebuildComponent } from "./component/build-component.ts";
+import { decodeComponentArtifact } from "./component/component-artifact.ts";
+import { isComponent } from "./component/component-names.ts";
 import { AnalysisError, CompileError } from "./errors.ts";
 import { buildImage } from "./image.ts";
 import { checkSources } from "./sources.ts";
@@ -48,7 +51,7 @@ export class Compiler {
    * @throws AnalysisError with every finding; CompileError when the sources can't be bundled or their top-level code fails.
    */
   async build(input: BuildInput): Promise<BuildResult> {
-    if ("module" in input) return { ...buildModule(input, this.#engine.hash), logs: [] };
+    if ("module" in input) return this.#buildModule(input);
     const { sources, bundle: given, requireAnnotation } = input;
     checkSources(sources.files, sources.entry);
     const analysis = analyze(sources, { requireAnnotation });
@@ -73,14 +76,23 @@ export class Compiler {
    * @throws ArtifactError for bytes that are none; CompileError when its top-level code fails now.
    */
   async rebuild(artifact: Uint8Array): Promise<BuildResult> {
-    if (kindOf(artifact) === "module") {
-      return { ...rebuildModule(decodeModuleArtifact(artifact), this.#engine.hash), logs: [] };
+    const { hash } = this.#engine;
+    const kind = kindOf(artifact);
+    if (kind === "module") return { ...rebuildModule(decodeModuleArtifact(artifact), hash), logs: [] };
+    if (kind === "component") {
+      return { ...(await rebuildComponent(decodeComponentArtifact(artifact), hash)), logs: [] };
     }
     const { manifest, sources, bundle: code, sourceMap } = decodeArtifact(artifact);
     const files = { entry: manifest.entry, files: sources };
     const analysis = { ...manifest.analysis };
     analysis.findings = analysis.findings.filter(({ rule }) => rule !== "warmup-undone");
     return this.#finish(files, { code, map: sourceMap }, analysis);
+  }
+
+  async #buildModule(input: ModuleInput): Promise<BuildResult> {
+    const { hash } = this.#engine;
+    const build = isComponent(input.module) ? buildComponent : buildModule;
+    return { ...(await build(input, hash)), logs: [] };
   }
 
   async #finish(sources: SourceFiles, bundled: Bundle, analysis: Analysis): Promise<BuildResult> {

@@ -43,7 +43,11 @@ export interface FunctionConfig {
   timeoutMs?: number;
   memoryMb?: number;
   concurrency?: number;
+  /** Time inside the sandbox, ms. */
+  cpuMs?: number;
   fuel?: number;
+  /** A sandbox for each request (default), or one that answers many and keeps what they leave. */
+  isolation?: "request" | "instance";
   /** Host names that fetch may reach; absent: every public address. */
   egress?: string[];
   database?: "read" | "write" | false;

@@ -1,6 +1,7 @@
 import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
 import type { FunctionConfig } from "../compiler/types.ts";
+import type { Reuse } from "../runtime/pool.ts";
 import { ConfigError, type ConfigProblem } from "./config-error.ts";
 import { type ConfigSources, type GivenSettings, type Origin, readSettings } from "./setting-layers.ts";
 import { SETTING_NAMES, SETTINGS, type SettingName } from "./settings.ts";
@@ -15,7 +16,11 @@ export interface Config {
     requestTimeoutMs: number;
     memoryMb: number;
     concurrency: number;
+    /** Time inside the sandbox, ms; null for no bound but the time-out. */
+    cpuMs: number | null;
     fuel: number | null;
+    /** For functions whose isolation is `instance`. */
+    reuse: Reuse;
     queueTimeoutMs: number;
     queueLimit: number;
     /** Of all functions, over all processes. */
@@ -32,9 +37,24 @@ export interface Config {
   workers: { count: number; memoryLimitBytes: number };
   /** Older rows of `function_invocations` are deleted. */
   historyDays: number;
+  /** Older rows of `audit_log` are deleted. */
+  auditDays: number;
+  /** One function's log file; there is one more of this size. */
+  functionLogBytes: number;
+  /** Where spans go; absent: nowhere. */
+  otlp: { endpoint: string; headers: Record<string, string> } | undefined;
   requireAnnotation: boolean;
   edge: { host: string; port: number };
-  admin: { host: string; port: number; key: string | undefined };
+  admin: {
+    host: string;
+    port: number;
+    key: string | undefined;
+    /** Files; absent: no TLS. */
+    tls: { certFile: string; keyFile: string } | undefined;
+    allowInsecure: boolean;
+    /** Where commands find the API, if not on this machine. */
+    url: string | undefined;
+  };
   store: { url: string | undefined };
   /** Seals functions' secrets; absent: the one in the data folder. */
   masterKey: string | undefined;
@@ -46,10 +66,13 @@ export interface Config {
 /** What a process that runs functions knows of the settings: limits and addresses, nothing secret. */
 export type EdgeConfig = Pick<Config, "limits" | "egressAllow" | "edge" | "logLevel"> & {
   databaseTimeoutMs: number;
+  /** Whether executions are traced. */
+  tracing: boolean;
 };
 
-export function edgeConfig({ limits, egressAllow, edge, logLevel, database }: Config): EdgeConfig {
-  return { limits, egressAllow, edge, logLevel, databaseTimeoutMs: database.timeoutMs };
+export function edgeConfig({ limits, egressAllow, edge, logLevel, database, otlp }: Config): EdgeConfig {
+  const tracing = otlp !== undefined;
+  return { limits, egressAllow, edge, logLevel, databaseTimeoutMs: database.timeoutMs, tracing };
 }
 
 /**
@@ -109,6 +132,16 @@ type Values = {
     : never;
 };
 
+function tlsFiles({ ADMIN_TLS_CERT: cert, ADMIN_TLS_KEY: key }: Values, cwd: string) {
+  if (cert !== undefined && key !== undefined) {
+    return { certFile: resolve(cwd, cert), keyFile: resolve(cwd, key) };
+  }
+  if (cert === undefined && key === undefined) return undefined;
+  const [given, missing] =
+    cert === undefined ? ["ADMIN_TLS_KEY", "ADMIN_TLS_CERT"] : ["ADMIN_TLS_CERT", "ADMIN_TLS_KEY"];
+  throw new ConfigError([{ name: given!, value: cert ?? key ?? "", message: `${missing} is missing` }]);
+}
+
 function timeoutMsOf({ FUNCTION_TIMEOUT_SECONDS: seconds, FUNCTION_TIMEOUT_MS: ms }: Values): number {
   return seconds === undefined ? ms : Math.round(seconds * 1000);
 }
@@ -120,7 +153,12 @@ function assemble(v: Values, cwd: string): Config {
       requestTimeoutMs: v.FUNCTION_REQUEST_TIMEOUT_MS,
       memoryMb: v.FUNCTION_MAX_MEMORY_MB,
       concurrency: v.FUNCTION_MAX_CONCURRENT,
+      cpuMs: v.FUNCTION_CPU_MS ?? null,
       fuel: v.FUNCTION_FUEL ?? null,
+      reuse: {
+        maxRequests: v.FUNCTION_INSTANCE_REQUESTS,
+        maxAgeMs: v.FUNCTION_INSTANCE_SECONDS * 1000,
+      },
       queueTimeoutMs: v.FUNCTION_QUEUE_TIMEOUT_MS,
       queueLimit: v.FUNCTION_QUEUE_LIMIT,
       totalConcurrency: v.MAX_CONCURRENT,
@@ -140,9 +178,22 @@ function assemble(v: Values, cwd: string): Config {
       memoryLimitBytes: v.THIMBLE_WORKER_MEMORY_MB * 1048576,
     },
     historyDays: v.FUNCTION_HISTORY_DAYS,
+    auditDays: v.THIMBLE_AUDIT_DAYS,
+    functionLogBytes: v.FUNCTION_LOG_MB * 1048576,
+    otlp:
+      v.OTEL_EXPORTER_OTLP_ENDPOINT === undefined
+        ? undefined
+        : { endpoint: v.OTEL_EXPORTER_OTLP_ENDPOINT, headers: v.OTEL_EXPORTER_OTLP_HEADERS },
     requireAnnotation: v.FUNCTION_REQUIRE_ANNOTATION,
     edge: { host: v.HOST, port: v.PORT },
-    admin: { host: v.ADMIN_HOST, port: v.ADMIN_PORT, key: v.THIMBLE_ADMIN_KEY },
+    admin: {
+      host: v.ADMIN_HOST,
+      port: v.ADMIN_PORT,
+      key: v.THIMBLE_ADMIN_KEY,
+      tls: tlsFiles(v, cwd),
+      allowInsecure: v.ADMIN_ALLOW_INSECURE,
+      url: v.THIMBLE_ADMIN_URL,
+    },
     store: { url: v.DATABASE_URL },
     masterKey: v.THIMBLE_MASTER_KEY,
     dataDir: resolve(cwd, v.THIMBLE_DATA_DIR),
@@ -162,6 +213,7 @@ export interface FunctionLimits {
   timeoutMs: number;
   memoryMb: number;
   concurrency: number;
+  cpuMs: number | null;
   fuel: number | null;
   responseLimitBytes: number;
 }
@@ -174,6 +226,7 @@ export function lowerLimits(limits: Config["limits"], wish: FunctionConfig): Fun
     timeoutMs: lower(limits.timeoutMs, wish.timeoutMs),
     memoryMb: lower(limits.memoryMb, wish.memoryMb),
     concurrency: lower(limits.concurrency, wish.concurrency),
+    cpuMs: limits.cpuMs === null ? (wish.cpuMs ?? null) : lower(limits.cpuMs, wish.cpuMs),
     fuel: limits.fuel === null ? (wish.fuel ?? null) : lower(limits.fuel, wish.fuel),
     responseLimitBytes: limits.responseLimitBytes,
   };

@@ -22,6 +22,7 @@ export const STATUS_OF_CODE = {
   client_closed: 499,
   function_error: 500,
   memory_limit: 500,
+  cpu_limit: 500,
   fuel_exhausted: 500,
   stack_overflow: 500,
   internal_error: 500,
@@ -63,15 +64,26 @@ export interface ErrorBody {
   error: { code: ErrorCode; message: string; requestId: string };
 }
 
-/** Body and headers of an error answer. */
-export function errorResponse(error: PlatformError, requestId: string): Response {
+/** An error as it is answered. */
+export interface ErrorAnswer {
+  status: number;
+  headers: Record<string, string>;
+  body: string;
+}
+
+export function errorAnswer(error: PlatformError, requestId: string): ErrorAnswer {
   const body: ErrorBody & { analysis?: Analysis } = {
     error: { code: error.code, message: error.message, requestId },
   };
   if (error.analysis) body.analysis = error.analysis;
   const headers: Record<string, string> = { "content-type": "application/json", "x-request-id": requestId };
   if (error.retryAfterSeconds !== undefined) headers["retry-after"] = String(error.retryAfterSeconds);
-  return new Response(JSON.stringify(body), { status: error.status, headers });
+  return { status: error.status, headers, body: JSON.stringify(body) };
+}
+
+export function errorResponse(error: PlatformError, requestId: string): Response {
+  const { status, headers, body } = errorAnswer(error, requestId);
+  return new Response(body, { status, headers });
 }
 
 /** The `code` of an error made by another layer, if it has one. */
@@ -108,6 +120,11 @@ export function outcomeError(outcome: Outcome): PlatformError | undefined {
       return new PlatformError(
         "memory_limit",
         `The function reached its memory limit of ${outcome.limitBytes / 1048576} MB`,
+      );
+    case "outOfCpu":
+      return new PlatformError(
+        "cpu_limit",
+        `The function computed longer than its limit of ${outcome.cpuMs} ms`,
       );
     case "outOfFuel":
       return new PlatformError("fuel_exhausted", `The function used up its fuel of ${outcome.fuel}`);

@@ -1,4 +1,11 @@
-import { createServer, type Server } from "node:http";
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import { type AddressInfo, Server as NetServer, type Socket } from "node:net";
 import { getRequestListener } from "@hono/node-server";
 import { errorResponse, PlatformError, toPlatformError } from "./errors.ts";
@@ -19,7 +26,11 @@ export interface ListenOptions {
   port: number;
   /** The setting to change when the port is taken, for the message. */
   portSetting: string;
+  /** Speak TLS, with this certificate and key (PEM). Default: plain HTTP. */
+  tls?: { cert: Buffer; key: Buffer } | undefined;
   fetch(request: Request): Response | Promise<Response>;
+  /** Asked first: answers a request itself and says so, or leaves it to `fetch`. */
+  serve?(request: IncomingMessage, response: ServerResponse): boolean;
   /** Whether other processes may listen on the same port (SO_REUSEPORT), where {@link canSharePort}. Default false. */
   shared?: boolean;
   /** A socket that listens already, instead of a new one. */
@@ -50,9 +61,11 @@ export const canSharePort = ["linux", "freebsd", "dragonfly", "sunos", "aix"].in
 
 /** Opens an HTTP listener. Throws {@link ListenError}. */
 export async function listen(options: ListenOptions): Promise<Listener> {
-  const { host, port, portSetting, shared = false, socket } = options;
+  const { host, port, portSetting, shared = false, socket, tls } = options;
   const listener = getRequestListener(options.fetch, { hostname: "localhost", errorHandler: malformed });
-  const server = createServer({ headersTimeout: HEADERS_TIMEOUT_MS }, listener);
+  const server = createHttpServer((request, response) => {
+    if (!options.serve?.(request, response)) void listener(request, response);
+  }, tls);
   server.on("clientError", answerClientError);
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => {
@@ -68,11 +81,22 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   const address = server.address() as AddressInfo;
   const shownHost = host.includes(":") ? `[${host}]` : host;
   return {
-    url: `http://${shownHost}:${address.port}`,
+    url: `${tls ? "https" : "http"}://${shownHost}:${address.port}`,
     socket: (server as unknown as { _handle: Handle })._handle,
     retire: () => retireServer(server),
     close: (graceMs) => closeServer(server, graceMs),
   };
+}
+
+function createHttpServer(listener: RequestListener, tls: ListenOptions["tls"]): Server {
+  const settings = { headersTimeout: HEADERS_TIMEOUT_MS };
+  if (!tls) return createServer(settings, listener);
+  try {
+    return createTlsServer({ ...settings, ...tls }, listener);
+  } catch (error) {
+    const reason = `The TLS certificate or key cannot be used: ${(error as Error).message}`;
+    throw new ListenError("listen_failed", reason, error);
+  }
 }
 
 function retireServer(server: Server): Promise<void> {

@@ -1,5 +1,6 @@
 import type { FunctionConfig } from "../compiler/types.ts";
 import type { InvocationLimits } from "../runtime/invocation.ts";
+import type { Reuse } from "../runtime/pool.ts";
 import type { HostServices } from "../runtime/services.ts";
 import { type EdgeConfig, type FunctionLimits, lowerLimits } from "./config.ts";
 import { type Mask, maskOf } from "./mask.ts";
@@ -15,6 +16,8 @@ export class LiveFunction {
   readonly limits: FunctionLimits;
   /** The same, as the runtime takes them. */
   readonly invocationLimits: InvocationLimits;
+  /** How long one of its sandboxes may go on; absent: for one request. */
+  readonly reuse: Reuse | undefined;
   /** Its variables and secrets, and the limits as variables (R2). */
   readonly env: Readonly<Record<string, string>>;
   /** For everything that is logged about it. */
@@ -22,6 +25,7 @@ export class LiveFunction {
   readonly services: HostServices;
   readonly #load: () => Promise<Program>;
   #program: Promise<Program> | undefined;
+  #ready: Program | undefined;
 
   constructor(
     stored: StoredFunction,
@@ -39,10 +43,12 @@ export class LiveFunction {
     this.limits = lowerLimits(config.limits, wishes);
     this.invocationLimits = {
       timeoutMs: this.limits.timeoutMs,
+      cpuMs: this.limits.cpuMs,
       memoryLimitBytes: this.limits.memoryMb * 1048576,
       fuel: this.limits.fuel,
       responseLimitBytes: this.limits.responseLimitBytes,
     };
+    this.reuse = wishes.isolation === "instance" ? config.limits.reuse : undefined;
     this.env = {
       ...stored.variables,
       FUNCTION_TIMEOUT_MS: String(this.limits.timeoutMs),
@@ -51,19 +57,33 @@ export class LiveFunction {
     };
     this.mask = maskOf(Object.values(stored.variables));
     this.#load = load;
-    this.#program = program;
+    if (program) this.#keep(program);
   }
 
   /** Loaded at the first call; a failure is not remembered. */
   program(): Promise<Program> {
     if (!this.#program) {
-      const loading = this.#load();
-      this.#program = loading;
-      loading.catch(() => {
-        if (this.#program === loading) this.#program = undefined;
-      });
+      return this.#keep(this.#load());
     }
     return this.#program;
+  }
+
+  #keep(loading: Promise<Program>): Promise<Program> {
+    this.#program = loading;
+    loading.then(
+      (program) => {
+        this.#ready = program;
+      },
+      () => {
+        if (this.#program === loading) this.#program = undefined;
+      },
+    );
+    return loading;
+  }
+
+  /** The program, when it is loaded. */
+  get ready(): Program | undefined {
+    return this.#ready;
   }
 
   /** The program, when it is loaded or being loaded. */

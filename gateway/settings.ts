@@ -42,6 +42,24 @@ const hostPorts = z
   )
   .pipe(z.array(z.string().regex(egressTarget, "must be a comma-separated list of host:port")));
 
+/** As the OpenTelemetry specification writes it: values are percent-encoded. */
+const headerList = z
+  .string()
+  .regex(/^\s*[\w-]+\s*=[^,]*(,\s*[\w-]+\s*=[^,]*)*$/, "must be a list of name=value, separated by commas")
+  .transform((value, context) => {
+    try {
+      return Object.fromEntries(
+        value.split(",").map((pair) => {
+          const at = pair.indexOf("=");
+          return [pair.slice(0, at).trim(), decodeURIComponent(pair.slice(at + 1).trim())];
+        }),
+      );
+    } catch {
+      context.addIssue("holds a value that is not percent-encoded UTF-8");
+      return z.NEVER;
+    }
+  });
+
 export const TIMEOUT_RANGE_MS = { min: 5, max: 5000 } as const;
 
 const timeoutSeconds = z
@@ -105,6 +123,20 @@ export const SETTINGS = {
     "how long a request waits for a slot, ms",
   ),
   FUNCTION_QUEUE_LIMIT: setting(wholeNumber(0, 100_000), 100, "requests waiting for a slot per function"),
+  FUNCTION_CPU_MS: optional(
+    wholeNumber(1, 3_600_000, "ms"),
+    "time that one execution may compute, ms (default: as long as it lasts)",
+  ),
+  FUNCTION_INSTANCE_REQUESTS: setting(
+    wholeNumber(2, 1_000_000),
+    1000,
+    'requests of one sandbox of a function with isolation "instance"',
+  ),
+  FUNCTION_INSTANCE_SECONDS: setting(
+    wholeNumber(1, 86_400, "s"),
+    60,
+    'age of a sandbox of a function with isolation "instance", s',
+  ),
   FUNCTION_FUEL: optional(
     wholeNumber(1, Number.MAX_SAFE_INTEGER),
     "deterministic budget of one execution, fuel units",
@@ -122,6 +154,11 @@ export const SETTINGS = {
     wholeNumber(1, 36_500, "days"),
     30,
     "how long executions are remembered, days",
+  ),
+  FUNCTION_LOG_MB: setting(
+    wholeNumber(1, 1024, "MB"),
+    1,
+    "one function's log file, MB; the one before is kept beside it",
   ),
   MAX_BODY_MB: setting(wholeNumber(1, 1024, "MB"), 10, "largest request body, MB"),
   MAX_RESPONSE_MB: setting(wholeNumber(1, 1024, "MB"), 10, "largest response body, MB"),
@@ -144,7 +181,18 @@ export const SETTINGS = {
   PORT: setting(port, 8787, "edge port; 0 picks a free one"),
   HOST: setting(host, "127.0.0.1", "edge address"),
   ADMIN_PORT: setting(port, 8788, "admin port; 0 picks a free one"),
-  ADMIN_HOST: setting(host, "127.0.0.1", "admin address"),
+  ADMIN_HOST: setting(host, "127.0.0.1", "admin address; others than loopback ask for TLS"),
+  ADMIN_TLS_CERT: optional(z.string(), "file with the admin port's certificate (PEM), for TLS"),
+  ADMIN_TLS_KEY: optional(z.string(), "file with its private key (PEM)"),
+  ADMIN_ALLOW_INSECURE: setting(
+    flag,
+    false,
+    "let the admin port be reached from elsewhere without TLS, for one behind a proxy",
+  ),
+  THIMBLE_ADMIN_URL: optional(
+    z.url({ protocol: /^https?$/, message: "must be an http:// or https:// URL" }),
+    "where commands find the admin API of a server elsewhere",
+  ),
   DATABASE_URL: optional(postgresUrl, "the platform's own database (default: an embedded one)"),
   THIMBLE_DATA_DIR: setting(z.string(), ".thimble", "folder for key, databases and log"),
   THIMBLE_ADMIN_KEY: {
@@ -161,6 +209,15 @@ export const SETTINGS = {
         .refine((text) => decodeMasterKey(text) !== undefined, "must be 32 bytes in base64 or hexadecimal"),
       "the key that seals functions' secrets (default: made at the first start, in the data folder)",
     ),
+    secret: true,
+  },
+  THIMBLE_AUDIT_DAYS: setting(wholeNumber(1, 36_500, "days"), 365, "how long changes are remembered, days"),
+  OTEL_EXPORTER_OTLP_ENDPOINT: optional(
+    z.url({ protocol: /^https?$/, message: "must be an http:// or https:// URL" }),
+    "OpenTelemetry collector that gets a span of each execution (OTLP over HTTP)",
+  ),
+  OTEL_EXPORTER_OTLP_HEADERS: {
+    ...setting(headerList, {} as Record<string, string>, "headers for it, as name=value,name=value"),
     secret: true,
   },
   LOG_LEVEL: setting(

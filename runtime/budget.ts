@@ -8,14 +8,17 @@ const quantumMs = 0.5;
 /** Fuel of a slice: about one unit for each instruction. */
 const minSlice = 100_000;
 const maxSlice = 400_000_000;
-const firstSlice = 2_000_000;
+/** Fuel that a guest of which nothing is known yet uses in a millisecond. */
+const firstFuelPerMs = 50_000_000;
 
 /** Why a sandbox was stopped. */
-export type StopReason = "timedOut" | "outOfFuel" | "outOfMemory" | "aborted" | "finished";
+export type StopReason = "timedOut" | "outOfCpu" | "outOfFuel" | "outOfMemory" | "aborted" | "finished";
 
 /** What a sandbox may use. */
 export interface BudgetLimits {
   timeoutMs: number;
+  /** Time inside the sandbox, ms; null for no bound but the deadline. */
+  cpuMs: number | null;
   memoryLimitBytes: number;
   fuel: number | null;
 }
@@ -46,7 +49,7 @@ export class Budget {
   peakPages = 0;
   #meters: Meters;
   #slice = 0;
-  #fuelPerMs = firstSlice / sliceMs;
+  #fuelPerMs = firstFuelPerMs;
   #sliceBegan = 0;
   #turnBegan = 0;
   #mayYield = false;
@@ -141,9 +144,19 @@ export class Budget {
 
   /** A guest that has answered goes on to its end, so that its fuel does not depend on where a slice ended, but not beyond its limits. */
   #mustStop(now: number): boolean {
-    const limit = this.#outOfFuel() ? "outOfFuel" : now >= this.deadline ? "timedOut" : null;
+    const limit = this.#outOfFuel()
+      ? "outOfFuel"
+      : now >= this.deadline
+        ? "timedOut"
+        : this.#cpuLeft() <= 0
+          ? "outOfCpu"
+          : null;
     if (limit !== null) this.stop(limit);
     return limit !== null || (this.stopReason !== null && this.stopReason !== "finished");
+  }
+
+  #cpuLeft(): number {
+    return this.limits.cpuMs === null ? Number.POSITIVE_INFINITY : this.limits.cpuMs - this.cpuMs;
   }
 
   #outOfFuel(): boolean {
@@ -151,8 +164,8 @@ export class Budget {
   }
 
   #beginSlice(now: number): void {
-    const left = Math.max(0, this.deadline - now);
-    const wanted = Math.round(this.#fuelPerMs * Math.min(sliceMs, left));
+    const left = Math.max(0, Math.min(sliceMs, this.deadline - now, this.#cpuLeft()));
+    const wanted = Math.round(this.#fuelPerMs * left);
     let slice = Math.min(maxSlice, Math.max(minSlice, wanted));
     if (this.limits.fuel !== null) slice = Math.min(slice, Math.max(0, this.limits.fuel - this.fuelUsed));
     this.#slice = slice;

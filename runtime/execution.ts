@@ -1,4 +1,5 @@
 import { randomFillSync } from "node:crypto";
+import { FunctionLog } from "./function-log.ts";
 import {
   GuestMessageError,
   messageLimits,
@@ -10,7 +11,7 @@ import {
 } from "./guest-message.ts";
 import { Calls } from "./host/calls.ts";
 import { Decoders } from "./host/decoders.ts";
-import { type Difference, pageSize } from "./image.ts";
+import { type Difference, overlaid, pageSize } from "./image.ts";
 import type { Instance } from "./instance.ts";
 import type {
   InvocationLimits,
@@ -21,36 +22,51 @@ import type {
 } from "./invocation.ts";
 import { type Completion, Operations } from "./operations.ts";
 import { Sink } from "./pipes.ts";
-import type { InstancePool, Waiting } from "./pool.ts";
+import type { InstancePool, Lease, Reuse, Waiting } from "./pool.ts";
 import type { ScriptProgram } from "./program.ts";
-import { CallState, Event, type GuestError, type LogLine, Op, type RequestHead } from "./protocol.ts";
+import { CallState, Event, encodeHead, type GuestError, Op, RequestFlag } from "./protocol.ts";
 import { type Failure, Sandbox } from "./sandbox.ts";
 import type { Scheduler } from "./scheduler.ts";
 import type { HostServices } from "./services.ts";
+import { type VariableImages, variablesText } from "./variable-images.ts";
 
 /** Number of the request's body as a source, and of the response's as a sink. */
 const ownBody = 0;
 const noBytes = new Uint8Array(0);
 /** How long a guest may take to hear that its client has gone, ms: one that computes on is stopped. */
 const leaveGraceMs = 50;
-/** Logs of one invocation: lines and characters that are kept. */
-const logLimits = { lines: 1_000, characters: 256 * 1024 } as const;
 /** Price of a host call in fuel: a base, and one unit for each 8 bytes. */
 const callFuel = 1_000;
 /** What QuickJS says when its stack check fires (JS_ThrowStackOverflow). */
 const engineStackOverflow = { name: "RangeError", message: "Maximum call stack size exceeded" } as const;
 
+/** An AbortSignal, or as much of one as is needed here. */
+export interface Cancellation {
+  readonly aborted: boolean;
+  addEventListener(type: "abort", listener: () => void): void;
+  removeEventListener(type: "abort", listener: () => void): void;
+}
+
 export interface RunOptions {
   limits: InvocationLimits;
-  /** Variables and secrets of the function. */
-  env: Record<string, string>;
+  /** Variables and secrets of the function. The same object for the same ones: it must not change. */
+  env: Readonly<Record<string, string>>;
   context: { requestId: string; functionName: string; version: number };
   services: HostServices;
   /**
    * The client went away. The function's `request.signal` fires; it ends at once unless it listens to that, or has given work to
    * `ctx.waitUntil`.
    */
-  signal?: AbortSignal;
+  signal?: Cancellation;
+  /** Absent: a pristine sandbox. Else one that may have answered requests of this program before, and keeps what they left. */
+  reuse?: Reuse;
+}
+
+/** What executions of one thread share. */
+export interface ExecutionHost {
+  pool: InstancePool;
+  scheduler: Scheduler;
+  images: VariableImages;
 }
 
 const seeds = new BigInt64Array(512);
@@ -66,17 +82,18 @@ function seed(): bigint {
 
 /** One request in one sandbox, from the restored image to the outcome. */
 export class Execution extends Sandbox implements Waiting {
-  readonly #pool: InstancePool;
+  readonly #host: ExecutionHost;
   readonly #program: ScriptProgram;
   readonly #options: RunOptions;
-  readonly #operations: Operations;
-  readonly #scheduler: Scheduler;
+  readonly #lease: Lease;
   readonly #began: number;
-  readonly #logs: LogLine[] = [];
+  readonly #log = new FunctionLog();
+  /** What the sandbox's state is a difference to: the program's image, or the one that has the function's variables in it. */
+  #image: Difference;
+  #operations: Operations | null = null;
   #decoders: Decoders | null = null;
   #calls: Calls | null = null;
-  #logCharacters = 0;
-  #events: { event: number; id: number; text: string; bytes: Uint8Array }[] = [];
+  #events: { event: Event; id: number; text: string; bytes: Uint8Array }[] = [];
   #outcome: Outcome | null = null;
   /** Why a body broke off whose beginning has been sent. */
   #brokeOff: Outcome | null = null;
@@ -85,84 +102,97 @@ export class Execution extends Sandbox implements Waiting {
   #pumping = false;
   #restored = false;
   #ended = false;
+  /** The guest was stopped in the middle of something. */
+  #torn = false;
   #nowMs = 0;
   /** The sandbox's state while it waits without an instance. */
   #evicted: Difference | null = null;
-  #settle!: (outcome: Outcome) => void;
-  #over!: () => void;
-  /** Resolves when nothing of this execution is left. */
-  readonly over = new Promise<void>((resolve) => {
-    this.#over = resolve;
-  });
+  #timer: NodeJS.Timeout | null = null;
+  #settle: ((result: InvocationResult) => void) | null = null;
+  #onOver: (() => void)[] = [];
 
   /**
    * The caller has taken the thread from the scheduler; the execution gives it back.
    *
    * @throws RuntimeError `overloaded`.
    */
-  constructor(
-    pool: InstancePool,
-    program: ScriptProgram,
-    options: RunOptions,
-    scheduler: Scheduler,
-    began: number,
-  ) {
-    super(pool.acquire(program.image.pages), options.limits, scheduler, began);
-    this.#pool = pool;
-    this.#scheduler = scheduler;
+  constructor(host: ExecutionHost, program: ScriptProgram, options: RunOptions, began: number) {
+    const { limits, context, reuse } = options;
+    const lease = host.pool.acquire(program.image, variablesText(options.env), began, reuse);
+    super(lease.instance, limits, host.scheduler, context.functionName, began);
+    this.#host = host;
     this.#began = began;
     this.#program = program;
     this.#options = options;
-    this.#operations = new Operations(options.services, (completion) => this.#deliver(completion));
+    this.#lease = lease;
+    this.#image = program.image;
+    this.#restored = lease.uses > 0;
   }
 
-  /** Runs to the outcome; see {@link over} for the end. */
-  async run(request: InvocationRequest): Promise<InvocationResult> {
-    const { limits, signal, env, context } = this.#options;
-    const outcome = new Promise<Outcome>((resolve) => {
+  /**
+   * Runs to the outcome; see {@link onOver} for the end.
+   *
+   * @throws TypeError for a request that is no HTTP message.
+   */
+  run(request: InvocationRequest): Promise<InvocationResult> {
+    const result = new Promise<InvocationResult>((resolve) => {
       this.#settle = resolve;
     });
-    const onDeadline = () => this.#stop({ kind: "timedOut" });
-    const onAbort = () => this.#leave();
-    // one more: the event loop's clock has a grain of 1 ms and may be early
-    const timer = setTimeout(onDeadline, limits.timeoutMs + 1);
-    signal?.addEventListener("abort", onAbort);
-
-    if (signal?.aborted) {
+    if (this.#options.signal?.aborted) {
       this.#stop({ kind: "aborted" });
-      this.#scheduler.give();
+      this.#host.scheduler.give();
     } else {
-      const head: RequestHead = {
-        method: request.method,
-        url: request.url,
-        headers: request.headers,
-        env,
-        context,
-        now: Date.now(),
-      };
-      let { body } = request;
-      if (!(body instanceof Uint8Array)) {
-        head.stream = true;
-        this.#operations.addSource(ownBody, body);
-        body = noBytes;
+      try {
+        this.#begin(request);
+      } catch (cause) {
+        this.#stop({ kind: "aborted" });
+        this.#host.scheduler.give();
+        throw cause;
       }
-      this.#events.push({ event: Event.request, id: 0, text: JSON.stringify(head), bytes: body });
       void this.#pump();
     }
+    return result;
+  }
 
-    void this.over.then(() => {
-      clearTimeout(timer);
-      signal?.removeEventListener("abort", onAbort);
-    });
-    const settled = await outcome;
-    const result = { outcome: settled, metrics: this.metrics(), logs: [...this.#logs] };
-    if (this.#ended) return { ...result, outcome: this.#brokeOff ?? settled };
-    const background = this.over.then(() => ({
-      outcome: this.#brokeOff ?? settled,
+  /** Calls `listener` when nothing of this execution is left. */
+  onOver(listener: () => void): void {
+    if (this.#ended) listener();
+    else this.#onOver.push(listener);
+  }
+
+  #begin({ method, url, headers, body }: InvocationRequest): void {
+    const { context } = this.#options;
+    const text = encodeHead({ method, url, headers, context, now: Date.now() });
+    const whole = body instanceof Uint8Array;
+    const id = (whole ? 0 : RequestFlag.stream) | (method === "HEAD" ? RequestFlag.head : 0);
+    if (!whole) this.#ownOperations.addSource(ownBody, body);
+    this.#events.push({ event: Event.request, id, text, bytes: whole ? body : noBytes });
+  }
+
+  get #ownOperations(): Operations {
+    this.#operations ??= new Operations(this.#options.services, (completion) => this.#deliver(completion));
+    return this.#operations;
+  }
+
+  /** Answers the caller, once the guest's stack is gone or parked and its counters are settled. */
+  #publish(): void {
+    if (this.#outcome === null || this.#settle === null) return;
+    const settle = this.#settle;
+    this.#settle = null;
+    const result = {
+      outcome: (this.#ended ? this.#brokeOff : null) ?? this.#outcome,
       metrics: this.metrics(),
-      logs: this.#logs,
-    }));
-    return { ...result, background };
+      logs: [...this.#log.lines],
+    };
+    settle(this.#ended ? result : { ...result, background: this.#background(this.#outcome) });
+  }
+
+  #background(outcome: Outcome): NonNullable<InvocationResult["background"]> {
+    return new Promise((resolve) => {
+      this.onOver(() =>
+        resolve({ outcome: this.#brokeOff ?? outcome, metrics: this.metrics(), logs: this.#log.lines }),
+      );
+    });
   }
 
   metrics(): InvocationMetrics {
@@ -170,10 +200,28 @@ export class Execution extends Sandbox implements Waiting {
       wallMs: performance.now() - this.#began,
       cpuMs: this.budget.cpuMs,
       fuel: this.budget.fuelUsed,
-      memoryBytes: Math.max(this.budget.peakPages, this.#program.image.pages) * pageSize,
-      hostCalls: this.#operations.count,
+      memoryBytes: Math.max(this.budget.peakPages, this.#image.pages) * pageSize,
+      hostCalls: this.#operations?.count ?? 0,
     };
   }
+
+  /** From now on the deadline and the client's leaving come from outside: the guest waits, or its stack is parked. */
+  #watch(): void {
+    if (this.#timer !== null || this.#ended) return;
+    // one more: the event loop's clock has a grain of 1 ms and may be early
+    const leftMs = Math.ceil(this.budget.deadline - performance.now()) + 1;
+    this.#timer = setTimeout(() => this.#stop({ kind: "timedOut" }), Math.max(1, leftMs));
+    this.#options.signal?.addEventListener("abort", this.#onAbort);
+    if (this.#options.signal?.aborted) queueMicrotask(this.#onAbort);
+  }
+
+  #unwatch(): void {
+    if (this.#timer === null) return;
+    clearTimeout(this.#timer);
+    this.#options.signal?.removeEventListener("abort", this.#onAbort);
+  }
+
+  readonly #onAbort = (): void => this.#leave();
 
   #deliver(completion: Completion): void {
     this.#events.push(completion);
@@ -182,39 +230,48 @@ export class Execution extends Sandbox implements Waiting {
 
   async #wake(): Promise<void> {
     this.#pumping = true;
-    await this.#scheduler.take();
-    while (this.#evicted !== null && !this.#pool.hasRoom() && this.budget.stopReason === null) {
-      this.#scheduler.give();
-      await this.#pool.freed();
-      await this.#scheduler.take();
+    const { pool, scheduler } = this.#host;
+    const { functionName } = this.#options.context;
+    await scheduler.take(functionName);
+    while (this.#evicted !== null && !pool.hasRoom() && this.budget.stopReason === null) {
+      scheduler.give();
+      await pool.freed();
+      await scheduler.take(functionName);
     }
     await this.#pump();
   }
 
   evict(): Instance {
-    const began = performance.now();
+    this.#image = this.instance.image;
     this.#evicted = this.instance.save();
-    this.budget.cpuMs += performance.now() - began;
     return this.instance;
   }
 
   /** Makes the instance hold what this execution is at: its image at first, what was saved after an eviction. */
   #resume(): void {
-    this.#pool.wake(this);
+    this.#host.pool.wake(this);
     if (this.budget.stopReason !== null || (this.#restored && this.#evicted === null)) return;
-    const began = performance.now();
-    const { image } = this.#program;
     if (this.#evicted !== null) {
-      this.move(this.#pool.acquire(this.#evicted.pages));
-      this.instance.restore(image, this.#evicted);
+      this.move(this.#host.pool.reacquire(this.#lease, this.#evicted.pages));
+      this.instance.restore(this.#image, this.#evicted);
       this.#evicted = null;
-    } else {
-      this.instance.restore(image);
-      this.instance.exports["bridge:seed0"].value = seed() as never;
-      this.instance.exports["bridge:seed1"].value = (seed() | 1n) as never;
-      this.#restored = true;
+      return;
     }
-    this.budget.cpuMs += performance.now() - began;
+    const { variables } = this.#lease;
+    const image = this.#host.images.find(this.#program.image, variables);
+    if (image) this.#image = image;
+    else this.#events.unshift({ event: Event.variables, id: 0, text: variables, bytes: noBytes });
+    this.instance.restore(this.#image);
+    this.instance.exports["bridge:seed0"].value = seed() as never;
+    this.instance.exports["bridge:seed1"].value = (seed() | 1n) as never;
+    this.#restored = true;
+  }
+
+  /** The function has got its variables, before anything of the request: they are in the image of those to come. */
+  #keepVariables(variables: string): void {
+    const { image } = this.#program;
+    this.#host.images.add(image, variables, overlaid(image, this.instance.save()));
+    this.budget.fuelUsed = 0;
   }
 
   /** Hands events to the guest, one at a time, until there are none or it is over. */
@@ -228,25 +285,40 @@ export class Execution extends Sandbox implements Waiting {
         const text = Buffer.from(next.text);
         this.instance.provide(text, next.bytes);
         this.#nowMs = Date.now();
-        const status = await this.enter(() =>
-          this.instance.dispatch(next.event, next.id, text.length, next.bytes.length),
-        );
-        this.#publish();
-        if (typeof status !== "number") this.#stop(status);
-        else if (status !== 0) this.#stop({ kind: "trapped", message: "the guest's dispatcher threw" });
+        let status: number | Failure;
+        this.budget.enter(true);
+        try {
+          status = await this.instance.dispatch(next.event, next.id, text.length, next.bytes.length);
+        } catch (cause) {
+          status = this.failure(cause);
+        }
+        this.budget.leave();
+        if (typeof status !== "number") {
+          this.#torn = true;
+          this.#stop(status);
+        } else if (status !== 0) this.#stop({ kind: "trapped", message: "the guest's dispatcher threw" });
+        else if (next.event === Event.variables) this.#keepVariables(next.text);
+        else if (this.#events.length > 0) this.#publish();
       }
     } catch (cause) {
       // not the guest's doing: a defect of the host must not leave a request without an answer
       this.broken = true;
       this.#stop({ kind: "trapped", message: cause instanceof Error ? cause.message : String(cause) });
-    } finally {
-      this.#pumping = false;
     }
-    if (this.budget.stopReason === null && this.#operations.pending === 0 && this.#events.length === 0)
+    this.#pumping = false;
+    if (
+      this.budget.stopReason === null &&
+      this.#events.length === 0 &&
+      (this.#operations?.pending ?? 0) === 0
+    )
       this.#stalled();
     if (this.budget.stopReason !== null) this.#end();
-    else this.#pool.wait(this);
-    this.#scheduler.give();
+    else {
+      this.#watch();
+      this.#host.pool.wait(this);
+      this.#publish();
+    }
+    this.#host.scheduler.give();
   }
 
   /** The client has gone: the guest is told, unless it is over before that. */
@@ -262,7 +334,7 @@ export class Execution extends Sandbox implements Waiting {
       if (this.#events.includes(event)) this.#stop({ kind: "aborted" });
     };
     const timer = setTimeout(stop, leaveGraceMs);
-    void this.over.then(() => clearTimeout(timer));
+    this.onOver(() => clearTimeout(timer));
   }
 
   /** Nothing runs and nothing is awaited. */
@@ -271,7 +343,6 @@ export class Execution extends Sandbox implements Waiting {
       const what = this.#streaming ? "The response's body never ends" : "The handler's promise never settles";
       const message = `${what}: it waits for something that nothing under way will bring.`;
       this.#complete({ kind: "threw", error: { name: "Error", message, code: "never_settled" } });
-      this.#publish();
     }
     this.budget.stop("finished");
   }
@@ -279,20 +350,22 @@ export class Execution extends Sandbox implements Waiting {
   /** Ends the execution with what has happened, unless there is an outcome already. */
   #stop(failure: Failure): void {
     if (failure.kind !== "finished") this.#complete(this.#outcomeOf(failure));
-    this.#publish();
     this.budget.stop(
       failure.kind === "trapped" || failure.kind === "stackOverflow" ? "finished" : failure.kind,
     );
     this.stopWaiting();
     // A guest whose stack is parked is resumed by the scheduler, and traps; then the pump ends the execution.
     if (!this.#pumping) this.#end();
+    else if (this.#timer !== null) this.#publish();
   }
 
   #outcomeOf(failure: Exclude<Failure, { kind: "finished" }>): Outcome {
-    const { timeoutMs, memoryLimitBytes, fuel } = this.#options.limits;
+    const { timeoutMs, cpuMs, memoryLimitBytes, fuel } = this.#options.limits;
     switch (failure.kind) {
       case "timedOut":
         return { kind: "timedOut", timeoutMs };
+      case "outOfCpu":
+        return { kind: "outOfCpu", cpuMs: cpuMs ?? 0 };
       case "outOfMemory":
         return { kind: "outOfMemory", limitBytes: memoryLimitBytes };
       case "outOfFuel":
@@ -311,15 +384,11 @@ export class Execution extends Sandbox implements Waiting {
   #breakOff(outcome: Outcome): void {
     this.#streaming = false;
     this.#brokeOff = outcome;
-    this.#operations.fail(ownBody, new Error("the function did not complete its response"));
-  }
-
-  /** Answers the caller, once the guest's stack is gone or parked and its counters are settled. */
-  #publish(): void {
-    if (this.#outcome !== null) this.#settle(this.#outcome);
+    this.#operations?.fail(ownBody, new Error("the function did not complete its response"));
   }
 
   override yielded(): Promise<number> {
+    this.#watch();
     this.#publish();
     return super.yielded();
   }
@@ -328,15 +397,26 @@ export class Execution extends Sandbox implements Waiting {
     if (this.#ended) return;
     this.#ended = true;
     this.#events = [];
-    this.#operations[Symbol.dispose]();
-    this.#pool.wake(this);
-    if (this.#evicted === null) this.#pool.release(this.instance, this.#program.image.pages, this.broken);
-    this.#over();
+    this.#unwatch();
+    this.#operations?.[Symbol.dispose]();
+    this.#host.pool.wake(this);
+    if (this.#evicted === null) this.#host.pool.release(this.#lease, this.instance, this.#condition());
+    this.#publish();
+    for (const listener of this.#onOver) listener();
+  }
+
+  /** What can be done with the instance. Only one in which the guest has come to rest can answer another request as it is. */
+  #condition(): "broken" | "used" | "at rest" {
+    if (this.broken) return "broken";
+    const atRest = this.budget.stopReason === "finished" && !this.#torn && this.#restored;
+    return atRest && this.#outcome?.kind !== "trapped" ? "at rest" : "used";
   }
 
   /** The guest has nothing more to do: leave its microtask queue where it is. */
   #finish(): void {
     this.budget.stop("finished");
+    // one that is to answer other requests comes to the queue's end
+    if (this.#options.reuse) return;
     this.instance.exports["bridge:finished"].value = 1 as never;
   }
 
@@ -351,16 +431,16 @@ export class Execution extends Sandbox implements Waiting {
         this.#fail(readGuestError(text));
         return 0;
       case Op.log:
-        this.#log(readLogLine(text));
+        this.#log.add(readLogLine(text));
         return 0;
       case Op.random:
         this.random(bytes);
         return 0;
       case Op.cancel:
-        this.#operations.cancel(readNumber(text));
+        this.#operations?.cancel(readNumber(text));
         return 0;
       case Op.release:
-        this.#operations.release(readNumber(text));
+        this.#operations?.release(readNumber(text));
         return 0;
       case Op.done:
         this.#finish();
@@ -386,7 +466,7 @@ export class Execution extends Sandbox implements Waiting {
       case Op.close: {
         const id = readNumber(text);
         if (id === ownBody) this.#streaming = false;
-        this.#operations.close(id);
+        this.#operations?.close(id);
         return 0;
       }
       case Op.timer:
@@ -397,7 +477,7 @@ export class Execution extends Sandbox implements Waiting {
       case Op.turn:
       case Op.transcode:
       case Op.crypto:
-        return this.#operations.start(op, text, bytes);
+        return this.#ownOperations.start(op, text, bytes);
       default:
         throw new GuestMessageError("number");
     }
@@ -432,7 +512,7 @@ export class Execution extends Sandbox implements Waiting {
       this.#brokeOff ??= { kind: "aborted" };
       this.#leave();
     });
-    this.#operations.addSink(ownBody, sink);
+    this.#ownOperations.addSink(ownBody, sink);
     return sink.readable;
   }
 
@@ -452,12 +532,6 @@ export class Execution extends Sandbox implements Waiting {
     return { kind: "threw", error };
   }
 
-  #log(line: LogLine): void {
-    this.#logCharacters += line.message.length;
-    if (this.#logs.length >= logLimits.lines || this.#logCharacters > logLimits.characters) return;
-    this.#logs.push(line);
-  }
-
   now(): number {
     return this.#nowMs;
   }
@@ -468,6 +542,6 @@ export class Execution extends Sandbox implements Waiting {
   }
 
   write(text: string): void {
-    this.#log({ level: "error", message: text });
+    this.#log.add({ level: "error", message: text });
   }
 }

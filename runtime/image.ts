@@ -56,3 +56,9 @@ export function differenceTo(base: Image, image: Image): Difference {
   const { pages, globals } = image;
   return { segments: new Segments(difference(base, image)), pages, globals };
 }
+
+/** A state as a difference to what its image is a difference to. */
+export function overlaid(image: Difference, state: Difference): Difference {
+  const { pages, globals } = state;
+  return { segments: new Segments([...image.segments, ...state.segments]), pages, globals };
+}

@@ -1,3 +1,4 @@
+export type { ComponentProgram } from "./component/component-program.ts";
 export { Engine } from "./engine.ts";
 export { RuntimeError, type RuntimeErrorCode } from "./errors.ts";
 export type { RunOptions } from "./execution.ts";

@@ -69,6 +69,7 @@ export class Instance implements Meters {
   readonly #reset: ((image: Placed) => void) | null;
   /** The image that was restored last: but for the marks, memory is what it says. */
   #holds: Placed | null = null;
+  #image: Difference | null = null;
 
   constructor({ module, globals, parts, images }: InstanceCode) {
     const guest = (): Guest => {
@@ -190,6 +191,7 @@ export class Instance implements Meters {
     if (this.#holds !== placed) this.#markDifferences(placed);
     this.#reset!(placed);
     this.#holds = placed;
+    this.#image = image;
     if (saved) {
       for (const { address, bytes } of saved.segments) this.writable(address, bytes.length).set(bytes);
     }
@@ -212,7 +214,13 @@ export class Instance implements Meters {
     return this.#images;
   }
 
-  /** What has become of the image that was restored here. */
+  /** The image that was restored here last. */
+  get image(): Difference {
+    if (this.#image === null) throw new Error("nothing was restored here");
+    return this.#image;
+  }
+
+  /** What has become of it. */
   save(): Difference {
     const { memory } = this;
     const placed = this.#holds!;

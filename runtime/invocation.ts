@@ -24,6 +24,8 @@ export interface InvocationResponse {
 export interface InvocationLimits {
   /** Wall-clock deadline, ms. */
   timeoutMs: number;
+  /** Time inside the sandbox, ms: waiting doesn't count. Null for no bound but the deadline. */
+  cpuMs: number | null;
   /** Linear memory, bytes. */
   memoryLimitBytes: number;
   /** Deterministic budget in fuel units, or null for none. */
@@ -37,6 +39,7 @@ export type Outcome =
   | { kind: "completed"; response: InvocationResponse }
   | { kind: "threw"; error: GuestError }
   | { kind: "timedOut"; timeoutMs: number }
+  | { kind: "outOfCpu"; cpuMs: number }
   | { kind: "outOfMemory"; limitBytes: number }
   | { kind: "outOfFuel"; fuel: number }
   | { kind: "stackOverflow" }

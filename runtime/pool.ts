@@ -1,5 +1,6 @@
 import type { Engine } from "./engine.ts";
 import { RuntimeError } from "./errors.ts";
+import type { Difference } from "./image.ts";
 import { Instance } from "./instance.ts";
 
 /** Memory, in pages, that a pooled instance may have beyond the image it is to hold: clearing more costs more than a new one. */
@@ -20,11 +21,32 @@ export interface PoolOptions {
   maxIdle: number;
 }
 
-/** Instances of the engine, ready to become any function. */
+/** How long an instance may go on answering requests of one program without being set back. */
+export interface Reuse {
+  maxRequests: number;
+  maxAgeMs: number;
+}
+
+/** An instance that somebody has. */
+export interface Lease {
+  instance: Instance;
+  /** What it is for: a program's image, and the variables beside it as text. */
+  readonly image: Difference;
+  readonly variables: string;
+  readonly reuse: Reuse | undefined;
+  /** Requests that it has answered without being set back. */
+  readonly uses: number;
+  /** When the first of them began, by `performance.now()`. */
+  readonly since: number;
+}
+
+/** Instances of the engine, ready to become any function, and those that are kept as functions have left them. */
 export class InstancePool {
   readonly #engine: Engine;
   readonly #options: PoolOptions;
   #idle: Instance[] = [];
+  /** In the order in which they were given back. */
+  #kept: Lease[] = [];
   #waiting = new Set<Waiting>();
   #awaiting: (() => void)[] = [];
   #busy = 0;
@@ -40,11 +62,31 @@ export class InstancePool {
   }
 
   /**
-   * An instance for an image of so many pages, in no particular state.
+   * An instance for a program, in no particular state; with `reuse`, if possible one that holds what the last request of that program with
+   * the same variables has left (`uses` above 0).
    *
    * @throws RuntimeError `overloaded` at the limit.
    */
-  acquire(pages: number): Instance {
+  acquire(image: Difference, variables: string, now: number, reuse?: Reuse): Lease {
+    if (reuse && this.#kept.length > 0) {
+      this.#expire(now);
+      const at = this.#kept.findLastIndex((lease) => lease.image === image && lease.variables === variables);
+      if (at >= 0) {
+        const [lease] = this.#kept.splice(at, 1);
+        this.#busy++;
+        return { ...lease!, reuse };
+      }
+    }
+    return { instance: this.#take(image.pages), image, variables, reuse, uses: 0, since: now };
+  }
+
+  /** Another instance for one whose own was taken from it while it waited. */
+  reacquire(lease: Lease, pages: number): Instance {
+    lease.instance = this.#take(pages);
+    return lease.instance;
+  }
+
+  #take(pages: number): Instance {
     for (let i = this.#idle.length - 1; i >= 0; i--) {
       if (this.#idle[i]!.physicalPages > pages + sparePages) continue;
       const [instance] = this.#idle.splice(i, 1);
@@ -59,18 +101,22 @@ export class InstancePool {
       if (instance.physicalPages <= pages + sparePages) return instance;
       this.#busy--;
     }
-    if (this.#busy + this.#idle.length >= maxInstances) {
-      if (this.#idle.length === 0) throw new RuntimeError("overloaded", "every sandbox is in use");
-      this.#idle.shift();
+    if (this.#busy + this.#idle.length + this.#kept.length >= maxInstances) {
+      if (this.#kept.shift() === undefined && this.#idle.shift() === undefined)
+        throw new RuntimeError("overloaded", "every sandbox is in use");
     }
     const instance = this.#create();
     this.#busy++;
     return instance;
   }
 
-  /** Whether {@link acquire} would find one. */
+  /** Whether an instance could be had. */
   hasRoom(): boolean {
-    return this.#idle.length > 0 || this.#waiting.size > 0 || this.#busy < this.#options.maxInstances;
+    return (
+      this.#idle.length + this.#kept.length > 0 ||
+      this.#waiting.size > 0 ||
+      this.#busy < this.#options.maxInstances
+    );
   }
 
   /** Resolves when an instance has been given back, or has come to be evictable. */
@@ -89,17 +135,37 @@ export class InstancePool {
     this.#waiting.delete(holder);
   }
 
-  /** Takes an instance back. One on which the host has failed (`broken`), or that has grown far beyond its image is left to the garbage collector. */
-  release(instance: Instance, pages: number, broken: boolean): void {
+  /**
+   * Takes an instance back. One on which the host has failed (`broken`), or that has grown far beyond its image is left to the garbage
+   * collector. One in which the guest has come to rest may be kept as it is, for the next request of the same image.
+   */
+  release(lease: Lease, instance: Instance, condition: "broken" | "used" | "at rest"): void {
     instance.bind(null);
     this.#busy--;
-    const reusable = !broken && instance.physicalPages <= pages + sparePages;
-    if (reusable && this.#idle.length < this.#options.maxIdle) this.#idle.push(instance);
+    const uses = lease.uses + 1;
+    if (condition === "at rest" && lease.reuse && uses < lease.reuse.maxRequests) {
+      this.#kept.push({ ...lease, instance, uses });
+      if (this.#kept.length > this.#options.maxIdle) this.#recycle(this.#kept.shift()!);
+    } else if (condition !== "broken") this.#recycle({ ...lease, instance });
     this.#awaiting.shift()?.();
   }
 
+  /** To be set back for whatever comes. */
+  #recycle({ instance, image }: Lease): void {
+    const reusable = instance.physicalPages <= image.pages + sparePages;
+    if (reusable && this.#idle.length < this.#options.maxIdle) this.#idle.push(instance);
+  }
+
+  #expire(now: number): void {
+    const fresh = ({ since, reuse }: Lease) => now - since < reuse!.maxAgeMs;
+    if (this.#kept.every(fresh)) return;
+    for (const lease of this.#kept) if (!fresh(lease)) this.#recycle(lease);
+    this.#kept = this.#kept.filter(fresh);
+  }
+
   stats(): { instances: number; busy: number; idle: number } {
-    return { instances: this.#busy + this.#idle.length, busy: this.#busy, idle: this.#idle.length };
+    const idle = this.#idle.length + this.#kept.length;
+    return { instances: this.#busy + idle, busy: this.#busy, idle };
   }
 
   #create(): Instance {

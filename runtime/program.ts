@@ -1,11 +1,12 @@
 import { decodeArtifact, imageOf, kindOf, type Manifest } from "../compiler/artifact.ts";
+import { type ComponentProgram, loadComponent } from "./component/component-program.ts";
 import type { Engine } from "./engine.ts";
 import { RuntimeError } from "./errors.ts";
 import type { Difference } from "./image.ts";
 import { loadModule, type ModuleProgram } from "./wasi/module-program.ts";
 
 /** Something that can be run. */
-export type Program = ScriptProgram | ModuleProgram;
+export type Program = ScriptProgram | ModuleProgram | ComponentProgram;
 
 /** A function in JavaScript ready to run: an artefact whose image has been laid over its engine's. */
 export interface ScriptProgram {
@@ -19,7 +20,14 @@ export interface ScriptProgram {
 /** @throws RuntimeError `artifact_invalid` or `engine_mismatch`. */
 export async function loadProgram(engine: Engine, bytes: Uint8Array): Promise<Program> {
   try {
-    return kindOf(bytes) === "module" ? await loadModule(bytes, engine.hash) : loadScript(engine, bytes);
+    switch (kindOf(bytes)) {
+      case "script":
+        return loadScript(engine, bytes);
+      case "module":
+        return await loadModule(bytes, engine.hash);
+      case "component":
+        return await loadComponent(bytes, engine.hash);
+    }
   } catch (cause) {
     if (cause instanceof RuntimeError) throw cause;
     throw new RuntimeError("artifact_invalid", "the artefact can't be read", { cause });

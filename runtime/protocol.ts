@@ -139,7 +139,10 @@ export type HostCall = [service: string, ...args: unknown[]];
 
 /** Host → guest. */
 export const Event = {
-  /** text: {@link RequestHead}, bytes: the body (zero-length when there is none or it is a source). */
+  /**
+   * text: the {@link RequestHead} as {@link encodeHead} writes it, bytes: the body (zero-length when there is none or it is a source).
+   * In the place of an operation's number: {@link RequestFlag} bits.
+   */
   request: 1,
   /** Operation `id` succeeded; text and bytes as the operation says ("" and empty when it says nothing). */
   complete: 2,
@@ -149,23 +152,58 @@ export const Event = {
   abort: 4,
   /** Top-level code and its microtasks have run: the function's entry must be there by now. */
   built: 5,
+  /** Before any request, once for each set of them. text: variables and secrets of the function, an object of strings. */
+  variables: 6,
 } as const;
 export type Event = (typeof Event)[keyof typeof Event];
 
 export type HeaderList = [name: string, value: string][];
+
+/** What a guest needs of a request before it looks at its head. */
+export const RequestFlag = {
+  /** The body is source 0. */
+  stream: 1,
+  /** The method is HEAD. */
+  head: 2,
+} as const;
 
 export interface RequestHead {
   method: string;
   /** Absolute URL as the function sees it. */
   url: string;
   headers: HeaderList;
-  /** The body is source 0. */
-  stream?: boolean;
-  /** Variables and secrets of the function and the limits (`FUNCTION_TIMEOUT_MS`, …). */
-  env: Record<string, string>;
   context: { requestId: string; functionName: string; version: number };
   /** The clock, ms since the epoch. */
   now: number;
+}
+
+/** Numbers of the lines of an encoded head; names and values of the headers follow by turns. */
+export const HeadLine = {
+  method: 0,
+  url: 1,
+  now: 2,
+  requestId: 3,
+  functionName: 4,
+  version: 5,
+  headers: 6,
+} as const;
+
+/**
+ * A head as lines, which a guest takes apart when something asks for them: most functions need few, and JSON would have to be parsed whole.
+ *
+ * @throws TypeError for a line break in one of the parts: no HTTP message has one there.
+ */
+export function encodeHead({ method, url, headers, context, now }: RequestHead): string {
+  let text = `${method}\n${url}\n${now}\n${context.requestId}\n${context.functionName}\n${context.version}`;
+  let lines: number = HeadLine.headers;
+  for (const [name, value] of headers) {
+    text += `\n${name}\n${value}`;
+    lines += 2;
+  }
+  let found = 1;
+  for (let at = text.indexOf("\n"); at >= 0; at = text.indexOf("\n", at + 1)) found++;
+  if (found !== lines) throw new TypeError("a request's head has a line break in it");
+  return text;
 }
 
 export interface ResponseHead {

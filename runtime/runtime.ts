@@ -1,9 +1,13 @@
+import { ComponentExecution } from "./component/component-execution.ts";
+import { ComponentPool } from "./component/component-pool.ts";
 import type { Engine } from "./engine.ts";
-import { Execution, type RunOptions } from "./execution.ts";
+import { Execution, type ExecutionHost, type RunOptions } from "./execution.ts";
 import type { InvocationRequest, InvocationResult } from "./invocation.ts";
+import type { MeteredExecution } from "./metered-execution.ts";
 import { InstancePool } from "./pool.ts";
 import { loadProgram, type Program } from "./program.ts";
 import { Scheduler } from "./scheduler.ts";
+import { VariableImages } from "./variable-images.ts";
 import { ModuleExecution } from "./wasi/module-execution.ts";
 import { ModulePool } from "./wasi/module-pool.ts";
 
@@ -23,8 +27,11 @@ export class Runtime {
   readonly engine: Engine;
   readonly #pool: InstancePool;
   readonly #modules: ModulePool;
+  readonly #components: ComponentPool;
   readonly #scheduler = new Scheduler();
-  #running = new Set<Promise<void>>();
+  readonly #host: ExecutionHost;
+  #running = 0;
+  #idle: (() => void)[] = [];
 
   constructor(
     engine: Engine,
@@ -34,6 +41,8 @@ export class Runtime {
     this.#pool = new InstancePool(engine, { maxInstances, resident, maxIdle });
     this.#pool.warm(warm);
     this.#modules = new ModulePool({ maxInstances, maxIdle });
+    this.#components = new ComponentPool(maxInstances);
+    this.#host = { pool: this.#pool, scheduler: this.#scheduler, images: new VariableImages() };
   }
 
   /** @throws RuntimeError `artifact_invalid` or `engine_mismatch`. */
@@ -42,44 +51,49 @@ export class Runtime {
   }
 
   /**
-   * Runs one request in a pristine sandbox. What a guest does never makes it reject.
+   * Runs one request in a pristine sandbox, unless `options.reuse` says otherwise. What a guest does never makes it reject.
    *
    * @throws RuntimeError `overloaded` when every sandbox is in use.
    */
   async run(program: Program, request: InvocationRequest, options: RunOptions): Promise<InvocationResult> {
     const began = performance.now();
-    const turn = this.#scheduler.take();
+    const turn = this.#scheduler.take(options.context.functionName);
     if (turn) await turn;
-    let execution: Execution | ModuleExecution;
+    let execution: Execution | MeteredExecution;
     try {
-      execution =
-        program.kind === "script"
-          ? new Execution(this.#pool, program, options, this.#scheduler, began)
-          : new ModuleExecution(this.#modules, program, options, this.#scheduler, began);
+      execution = this.#execution(program, options, began);
     } catch (cause) {
       this.#scheduler.give();
       throw cause;
     }
-    const result = execution.run(request);
-    const over = execution.over.then(() => {
-      this.#running.delete(over);
-    });
-    this.#running.add(over);
-    return result;
+    this.#running++;
+    execution.onOver(this.#onOver);
+    return execution.run(request);
   }
 
+  #execution(program: Program, options: RunOptions, began: number): Execution | MeteredExecution {
+    switch (program.kind) {
+      case "script":
+        return new Execution(this.#host, program, options, began);
+      case "module":
+        return new ModuleExecution(this.#modules, program, options, this.#scheduler, began);
+      case "component":
+        return new ComponentExecution(this.#components, program, options, this.#scheduler, began);
+    }
+  }
+
+  readonly #onOver = (): void => {
+    if (--this.#running === 0) for (const resolve of this.#idle.splice(0)) resolve();
+  };
+
   stats(): { instances: number; busy: number; idle: number } {
-    const scripts = this.#pool.stats();
-    const modules = this.#modules.stats();
-    return {
-      instances: scripts.instances + modules.instances,
-      busy: scripts.busy + modules.busy,
-      idle: scripts.idle + modules.idle,
-    };
+    const pools = [this.#pool.stats(), this.#modules.stats(), this.#components.stats()];
+    const sum = (of: "instances" | "busy" | "idle") => pools.reduce((total, pool) => total + pool[of], 0);
+    return { instances: sum("instances"), busy: sum("busy"), idle: sum("idle") };
   }
 
   /** Waits for what is running; it ends by its own limits. */
   async close(): Promise<void> {
-    await Promise.all(this.#running);
+    if (this.#running > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
   }
 }

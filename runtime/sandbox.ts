@@ -1,22 +1,20 @@
-import { Budget, type BudgetLimits } from "./budget.ts";
+import { Budget, type BudgetLimits, type StopReason } from "./budget.ts";
 import type { Guest, Instance } from "./instance.ts";
-import type { Scheduler } from "./scheduler.ts";
+import type { Parked, Scheduler } from "./scheduler.ts";
 
 /** Why a sandbox can't go on. */
-export type Failure =
-  | { kind: "timedOut" | "outOfFuel" | "outOfMemory" | "aborted" | "finished" | "stackOverflow" }
-  | { kind: "trapped"; message: string };
+export type Failure = { kind: StopReason | "stackOverflow" } | { kind: "trapped"; message: string };
 
 /**
  * Something that runs in an instance under a budget: an invocation, or the building of an image. It answers the instance's
  * imports; subclasses say what host calls, clocks and randomness there are.
  */
-export abstract class Sandbox implements Guest {
+export abstract class Sandbox implements Guest, Parked {
   protected instance: Instance;
   readonly budget: Budget;
-  #scheduler: Scheduler;
-  /** True while the guest's stack exists, running or parked. */
-  protected inside = false;
+  readonly #scheduler: Scheduler;
+  /** The function that it is a sandbox of. */
+  readonly #functionName: string;
   /**
    * Set when the host itself has failed: the instance is not used again. A trap is no such case: it unwinds the guest's stack, and what
    * else there is, memory and globals, the next restore sets.
@@ -26,9 +24,16 @@ export abstract class Sandbox implements Guest {
   #stopWaiting: () => void = () => {};
 
   /** `began`: the time that the deadline counts from. */
-  constructor(instance: Instance, limits: BudgetLimits, scheduler: Scheduler, began = performance.now()) {
+  constructor(
+    instance: Instance,
+    limits: BudgetLimits,
+    scheduler: Scheduler,
+    functionName: string,
+    began = performance.now(),
+  ) {
     this.instance = instance;
     this.#scheduler = scheduler;
+    this.#functionName = functionName;
     this.budget = new Budget(limits, instance, began);
     instance.bind(this);
   }
@@ -42,14 +47,12 @@ export abstract class Sandbox implements Guest {
 
   /** Runs one of the instance's suspendable entries to its end. */
   protected async enter(call: () => Promise<number>): Promise<number | Failure> {
-    this.inside = true;
     this.budget.enter(true);
     try {
       return await call();
     } catch (cause) {
       return this.failure(cause);
     } finally {
-      this.inside = false;
       this.budget.leave();
     }
   }
@@ -85,9 +88,17 @@ export abstract class Sandbox implements Guest {
     const waitingFor = this.#waitingFor;
     this.#waitingFor = null;
     if (waitingFor) await waitingFor;
-    else await this.#scheduler.park(this.budget.cpuMs, () => this.budget.stopReason !== null);
-    await this.#scheduler.take();
+    else await this.#scheduler.park(this.#functionName, this);
+    await this.#scheduler.take(this.#functionName);
     return this.budget.resumed();
+  }
+
+  get cpuMs(): number {
+    return this.budget.cpuMs;
+  }
+
+  get stopped(): boolean {
+    return this.budget.stopReason !== null;
   }
 
   grow(delta: number): number {

@@ -471,6 +471,35 @@ describe("hostile nesting", () => {
   });
 });
 
+describe("hostile data flow", () => {
+  const lines = (count: number, line: (index: number) => string) =>
+    Array.from({ length: count }, (_, index) => line(index)).join("\n");
+  const hostile: Record<string, string> = {
+    "functions that call two others each": `const f0 = (x) => x;${lines(400, (i) => `const f${i + 1} = (x) => f${i}(x + "a") + f${i}(x + "b"); f${i + 1}("q")("z");`)}`,
+    "a function with thousands of returns of itself": `function r(x) {${lines(10_000, (i) => `if (x == ${i}) return r(${i});`)}} r(1)();`,
+    "variables that are each other": lines(
+      3_000,
+      (i) =>
+        `var v${i} = v${(i + 1) % 3_000} || v${(i + 2_999) % 3_000} || v${(i * 7) % 3_000}; v${i}.foo("x");`,
+    ),
+    "lists within lists": `const l = [${lines(250, (i) => `"${i}",`)}]; l.map(a => l.map(b => l.map(c => l.map(d => a + b + c + d).join()).join()).join()).join()();`,
+    "prototypes in a circle": "const o = { __proto__: p }; const p = { __proto__: o }; o.x.y.z();",
+    "a proxy of itself": 'const q = new Proxy({}, { get: (_, k) => q[k + "a"] }); q.foo();',
+    "a generator of itself": "function* g() { yield g(); } const [x] = [...g()]; x();",
+    "spreads of spreads": `const a0 = { ...globalThis };${lines(1_000, (i) => `const a${i + 1} = { ...a${i}, x: a${i}, ...a${Math.max(0, i - 1)} }; a${i + 1}.foo;`)}`,
+    "beginnings of secrets": `x = "${"postgres://a:".repeat(40_000)}"; y = "${"github_pat_".repeat(40_000)}"; z = "${"-----BEGIN ".repeat(40_000)}";`,
+    "growing strings": `let s = "";${lines(5_000, (i) => `s += s + "${i}";`)} globalThis[s]();`,
+  };
+  for (const [name, code] of Object.entries(hostile)) {
+    test(`of ${name} takes bounded time`, () => {
+      const started = process.cpuUsage();
+      assert.deepEqual(findingsOf(code), []);
+      const { user } = process.cpuUsage(started);
+      assert.ok(user < 30e6, `${user / 1e6} s`);
+    });
+  }
+});
+
 describe("bundles", () => {
   const map = (sources: string[], sourcesContent: string[]) =>
     JSON.stringify({ version: 3, sources, sourcesContent, names: [], mappings: "AAAA;ACAA;AAAA;ACAA" });

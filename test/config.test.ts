@@ -35,7 +35,8 @@ describe("configuration (R1)", () => {
     assert.equal(limits.bodyLimitBytes, 10 * 1024 * 1024);
     assert.deepEqual(config.database, { url: undefined, maxConnections: 5, timeoutMs: 5000 });
     assert.deepEqual(config.edge, { host: "127.0.0.1", port: 8787 });
-    assert.deepEqual(config.admin, { host: "127.0.0.1", port: 8788, key: undefined });
+    const { host, port, key, tls, allowInsecure } = config.admin;
+    assert.deepEqual([host, port, key, tls, allowInsecure], ["127.0.0.1", 8788, undefined, undefined, false]);
     assert.equal(config.dataDir, join(cwd, ".thimble"));
     assert.equal(config.requireAnnotation, true);
   });
@@ -131,7 +132,7 @@ describe("configuration (R1)", () => {
     assert.equal(new Set(flags).size, SETTING_NAMES.length);
     assert.equal(flagOf("THIMBLE_DATA_DIR"), "--data-dir");
     const secret = SETTING_NAMES.filter((name) => "secret" in SETTINGS[name]);
-    assert.deepEqual(secret, ["THIMBLE_ADMIN_KEY", "THIMBLE_MASTER_KEY"]);
+    assert.deepEqual(secret, ["THIMBLE_ADMIN_KEY", "THIMBLE_MASTER_KEY", "OTEL_EXPORTER_OTLP_HEADERS"]);
   });
 });
 

@@ -16,7 +16,7 @@ const capture = `
     Error.prepareStackTrace = (error, sites) => {
       for (const site of sites) {
         const candidate = site.getFunction?.();
-        if (typeof candidate === "function" && candidate.length === 3) found = candidate;
+        if (typeof candidate === "function" && candidate.length === 3) found ??= candidate;
       }
       return "";
     };

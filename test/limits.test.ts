@@ -31,8 +31,9 @@ describe("execution time-out", () => {
         `export default async (request: Request) => { if (request.url.endsWith("/ok")) return "fine"; ${body} };`,
       );
       const began = performance.now();
-      const { outcome } = await run(spin, { timeoutMs: 100 });
+      const { outcome, background } = await run(spin, { timeoutMs: 100 });
       const elapsed = performance.now() - began;
+      await background;
       assert.deepEqual(outcome, { kind: "timedOut", timeoutMs: 100 });
       assert.ok(elapsed >= 99 && elapsed < 2_000, `took ${elapsed} ms`);
       assert.equal(text(await run(spin, { request: { url: "http://localhost/ok" } })), "fine");

@@ -521,6 +521,34 @@ describe("memories and tables", () => {
     assert.equal(host.stopped, "memory");
   });
 
+  test("a memory that another instance grows is larger for its owner", () => {
+    const owner = start(
+      moduleOf([grow(0), size], {
+        memories: [{ min: 1 }],
+        exports: [{ name: "m", kind: "memory", index: 0 }],
+      }),
+    );
+    const other = moduleOf([grow(0), size], {
+      imports: [{ module: "env", name: "memory", kind: "memory", memory: { min: 1 } }],
+    });
+    const host = new MeterHost();
+    const { exports } = host.instantiate(metered(other), { env: { memory: owner.exports.m! } });
+    assert.equal((exports.f0 as Call)(2), 1);
+    assert.equal(owner.call("f1"), 3);
+    assert.equal(owner.call("f0", 1), 3);
+    assert.equal((exports.f1 as Call)(), 4);
+  });
+
+  test("a start function can be left to the caller", () => {
+    const endless = moduleOf([{ code: spin }], { start: 0 });
+    const host = new MeterHost({ fuel: 1_000n });
+    const { start: begin } = host.prepare(metered(endless));
+    assert.equal(host.fuelUsed, 0n);
+    assert.throws(() => host.run(begin!), /unreachable/);
+    assert.equal(host.stopped, "fuel");
+    assert.equal(new MeterHost().prepare(metered(moduleOf([]))).start, undefined);
+  });
+
   test("a memory of 64 bits grows", () => {
     const wide: Sketch = {
       params: [i64],

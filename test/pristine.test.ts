@@ -4,6 +4,7 @@ import { Execution } from "../runtime/execution.ts";
 import { Instance } from "../runtime/instance.ts";
 import { InstancePool } from "../runtime/pool.ts";
 import { Scheduler } from "../runtime/scheduler.ts";
+import { VariableImages } from "../runtime/variable-images.ts";
 import { engine, json, limits, noServices, sandboxes, text } from "./support/sandbox.ts";
 
 describe("a pristine sandbox for each request", () => {
@@ -94,7 +95,7 @@ describe("a pristine sandbox for each request", () => {
       const { image } = await program("export default () => 'x';");
       const pool = new InstancePool(engine, { resident: 1, maxInstances: 2, maxIdle: 1 });
       const execution = new Execution(
-        pool,
+        { pool, scheduler: new Scheduler(), images: new VariableImages() },
         await program(source),
         {
           limits: { ...limits, timeoutMs: 500 },
@@ -102,7 +103,6 @@ describe("a pristine sandbox for each request", () => {
           context: { requestId: "r", functionName: "f", version: 1 },
           services: noServices,
         },
-        new Scheduler(),
         performance.now(),
       );
       const { outcome } = await execution.run({
@@ -115,9 +115,9 @@ describe("a pristine sandbox for each request", () => {
         ["completed", "threw", "timedOut", "trapped"].includes(outcome.kind),
         JSON.stringify(outcome),
       );
-      await execution.over;
+      await new Promise<void>((resolve) => execution.onOver(resolve));
       assert.equal(pool.stats().idle, 1, "the instance is kept");
-      const used = pool.acquire(image.pages);
+      const { instance: used } = pool.acquire(image, "", 0);
       assert.ok(used.save().segments.count > 0, "the request has left traces");
       used.restore(image);
       const fresh = new Instance(engine);

@@ -3,7 +3,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { System, until } from "./support/system.ts";
-import { compileC } from "./support/toolchains.ts";
+import { compileC, componentOf } from "./support/toolchains.ts";
 
 /** WebAssembly modules as their users meet them: the same command line, errors, logs and versions as functions in JavaScript. */
 
@@ -89,5 +89,45 @@ describe("a WASI module", () => {
     assert.match(listed.stderr, /imports {3}wasi_snapshot_preview1\.\w+/);
     const misused = await system.cli(["deploy", "bad", path("files"), "--stdio", "raw"]);
     assert.equal(misused.code, 2);
+  });
+});
+
+describe("a component", () => {
+  test("is made ready by the builder, answers, and is refused with what is wrong about it", {
+    timeout: 120_000,
+  }, async () => {
+    const core = await compileC(
+      `#include <stdlib.h>
+       #include <string.h>
+       static struct { int tag; unsigned short status; void *headers; size_t count; const char *body; size_t length; } answer;
+       __attribute__((import_module("thimble:function/log@0.1.0"), import_name("write"))) void log_write(int level, const char *text, size_t length);
+       __attribute__((export_name("cabi_realloc"))) void *cabi_realloc(void *old, size_t had, size_t align, size_t size) {
+         return realloc(old, size);
+       }
+       __attribute__((export_name("thimble:function/handler@0.1.0#handle")))
+       void *handle(const char *m, size_t ml, const char *u, size_t ul, void *h, size_t hl, const char *b, size_t bl) {
+         if (bl == 4 && !memcmp(b, "spin", 4)) for (;;) { __asm__ volatile(""); }
+         log_write(1, "called", 6);
+         answer.status = 202;
+         answer.body = "from a component";
+         answer.length = 16;
+         return &answer;
+       }`,
+      { reactor: true },
+    );
+    await writeFile(path("component.wasm"), await componentOf(core));
+    const deployed = await system.cli(["deploy", "component", path("component.wasm")]);
+    assert.equal(deployed.code, 0, deployed.stderr);
+    const answer = await system.fetch("component");
+    assert.equal(answer.status, 202);
+    assert.equal(await answer.text(), "from a component");
+    await until(async () => (await system.cli(["logs", "component"])).stdout.includes("info  v1"));
+    assert.equal((await system.fetch("component", { method: "POST", body: "spin" })).status, 504);
+    await writeFile(
+      path("broken.wasm"),
+      Buffer.concat([Buffer.from("\0asm\x0d\0\x01\0"), Buffer.from([7, 3, 1, 0xff, 0])]),
+    );
+    assert.equal((await system.cli(["deploy", "broken", path("broken.wasm")])).code, 1);
+    assert.equal((await system.cli(["deploy", "component", path("component.wasm"), "--json"])).code, 0);
   });
 });

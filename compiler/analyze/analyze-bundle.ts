@@ -28,12 +28,15 @@ export function analyzeBundle(
   checkAccess(fileContext(source, inBundle, undefined));
   if (inBundle.length === 0) return [];
   const places = new OriginalPlaces(bundle.map, sources);
-  const seen = new Set(known.map(identity));
+  // A map may lead to the line beside, where types were taken out.
+  const seen = new Set(
+    known.flatMap((finding) => [-1, 0, 1].map((by) => identity({ ...finding, line: finding.line + by }))),
+  );
   const findings: Finding[] = [];
   for (const finding of inBundle) {
     const mapped = places.lead(finding);
     const key = identity(mapped);
-    if (seen.has(key)) continue;
+    if (seen.has(key) || isPlatform(mapped.file)) continue;
     seen.add(key);
     findings.push(mapped);
   }
@@ -42,6 +45,9 @@ export function analyzeBundle(
 
 const PACKAGE_HINT =
   "It throws if the function gets there. Leave it if it never does; otherwise use another package.";
+
+/** What the bundler has added of the platform's own. */
+const isPlatform = (file: string) => file.startsWith("thimble:");
 
 const identity = ({ rule, file, line }: Finding) => `${rule}\0${file}\0${line}`;
 

@@ -1,5 +1,13 @@
 import { type CallExpression, type Module, parseSync, type Script } from "@swc/core";
-import { bindingOf, eachChild, isTypeOnly, propertyName, type SyntaxNode, unwrap } from "./tree.ts";
+import {
+  bindingOf,
+  constantString,
+  eachChild,
+  isTypeOnly,
+  propertyName,
+  type SyntaxNode,
+  unwrap,
+} from "./tree.ts";
 
 /** swc numbers the scopes; names that nothing declares all carry one number, which this reads once. */
 const globalContext = (parseSync("probe;").body[0] as unknown as { expression: { ctxt: number } }).expression
@@ -13,6 +21,8 @@ export type Source =
   /** `const { name } = …`; the name is a property key, which may be computed. */
   | { kind: "member"; of: Source; name: SyntaxNode }
   | { kind: "element"; of: Source; index: number }
+  /** `[, ...rest]`; of an object all of it */
+  | { kind: "rest"; of: Source; index: number }
   | { kind: "each"; of: Source }
   | { kind: "import"; specifier: string; name: string | undefined }
   | { kind: "parameter"; of: object; index: number };
@@ -43,6 +53,9 @@ const FUNCTIONS = new Set([
   "Constructor",
 ]);
 
+/** Names what `this.name = …` within a class or object writes to. */
+export const keyOfOwner = (owner: object) => `this@${(owner as SyntaxNode).span.start}`;
+
 export const isFunction = (node: object) => FUNCTIONS.has((node as SyntaxNode).type);
 export const isClass = (node: object) => /^Class(?:Declaration|Expression)$/.test((node as SyntaxNode).type);
 
@@ -61,7 +74,10 @@ export class Bindings {
   readonly #callbacks = new Map<object, { call: CallExpression; index: number }>();
   readonly #names = new Map<object, string>();
   readonly #returns = new Map<object, object[]>();
+  readonly #yields = new Map<object, object[]>();
+  readonly #firstParameters = new Map<object, string>();
   readonly #owners = new Map<object, object>();
+  readonly #arguments = new Map<object, object>();
   readonly #ambient = new Set<string>();
   readonly #wanted: ReadonlySet<string>;
 
@@ -84,6 +100,17 @@ export class Bindings {
     return this.#returns.get(fn) ?? [];
   }
 
+  /** What a generator yields. */
+  yieldsOf(fn: object): readonly object[] | undefined {
+    return this.#yields.get(fn);
+  }
+
+  /** What a function gives to the first of its parameters by calling it: `new Promise((resolve) => resolve(value))`. */
+  givenToFirst(fn: object): readonly object[] {
+    const calls = this.#calls.get(this.#firstParameters.get(fn) ?? "") ?? [];
+    return calls.flatMap(({ arguments: [first] }) => (first ? [first.expression] : []));
+  }
+
   /** The calls of a function by its name, or where it stands. */
   callsOf(fn: object): readonly CallExpression[] {
     const direct = this.#directCalls.get(fn);
@@ -95,6 +122,11 @@ export class Bindings {
   /** The call that takes a function as an argument. */
   callbackOf(fn: object): { call: CallExpression; index: number } | undefined {
     return this.#callbacks.get(fn);
+  }
+
+  /** The function whose `arguments` an identifier is. */
+  functionOfArguments(identifier: object): object | undefined {
+    return this.#arguments.get(identifier);
   }
 
   /** The object literal or class whose member a `this` stands in. */
@@ -145,7 +177,7 @@ export class Bindings {
         break;
       case "AssignmentExpression": {
         const kind = (node as unknown as { operator: string }).operator === "+=" ? "append" : "expression";
-        this.#assign(parts.left!, { kind, node: parts.right! });
+        this.#assign(parts.left!, { kind, node: parts.right! }, owner);
         break;
       }
       case "ImportDeclaration":
@@ -156,7 +188,13 @@ export class Bindings {
         this.#noteCall(node as unknown as CallExpression);
         break;
       case "ReturnStatement":
-        if (fn && parts.argument) this.#addReturn(fn, parts.argument);
+        if (fn && parts.argument) add(this.#returns, fn, parts.argument);
+        break;
+      case "YieldExpression":
+        if (fn && parts.argument) add(this.#yields, fn, parts.argument);
+        break;
+      case "Identifier":
+        if (fn && (node as unknown as { value: string }).value === "arguments") this.#arguments.set(node, fn);
         break;
       case "ThisExpression":
         if (owner) this.#owners.set(node, owner);
@@ -169,22 +207,20 @@ export class Bindings {
     const { params, body } = holder.function ?? holder;
     for (const [index, param] of (params ?? []).entries()) {
       const { pat, param: property } = param as unknown as { pat?: SyntaxNode; param?: SyntaxNode };
-      this.#assign(pat ?? property ?? param, { kind: "parameter", of: node, index });
+      const target = pat ?? property ?? param;
+      this.#assign(target, { kind: "parameter", of: node, index });
+      const name = index === 0 ? bindingOf(target) : undefined;
+      if (name !== undefined) this.#firstParameters.set(node, name);
     }
-    if (body && !/^(?:BlockStatement|FunctionBody)$/.test(body.type)) this.#addReturn(node, body);
-  }
-
-  #addReturn(fn: object, value: object): void {
-    const known = this.#returns.get(fn);
-    if (known) known.push(value);
-    else this.#returns.set(fn, [value]);
+    if (body && !/^(?:BlockStatement|FunctionBody)$/.test(body.type)) add(this.#returns, node, body);
   }
 
   #noteCall(call: CallExpression): void {
+    this.#noteDefinition(call);
     const callee = unwrap(call.callee);
     if (callee.type === "Identifier") {
       const key = bindingOf(callee);
-      if (key !== undefined) push(this.#calls, key, call);
+      if (key !== undefined) add(this.#calls, key, call);
     } else if (isFunction(callee)) this.#directCalls.set(callee, call);
     for (const [index, { expression }] of (call.arguments ?? []).entries()) {
       const value = unwrap(expression);
@@ -192,13 +228,33 @@ export class Bindings {
     }
   }
 
-  #assign(target: SyntaxNode, source: Source): void {
+  /** `Object.defineProperty(variable, "name", { value })` writes to it. */
+  #noteDefinition({ callee, arguments: args }: CallExpression): void {
+    const [target, name, descriptor] = args ?? [];
+    if (!target || !name || !descriptor) return;
+    const { property } = unwrap(callee) as { property?: object };
+    const object = bindingOf(unwrap(target.expression));
+    const key = constantString(name.expression);
+    if (!property || propertyName(property) !== "defineProperty" || object === undefined || key === undefined)
+      return;
+    const value = { type: "Identifier", value: "value" } as unknown as SyntaxNode;
+    const of: Source = { kind: "expression", node: descriptor.expression };
+    add(this.#writes, `${object}.${key}`, { kind: "member", of, name: value });
+  }
+
+  #writtenObject(object: object, owner: object | undefined): string | undefined {
+    const { type } = object as SyntaxNode;
+    if (type === "ThisExpression") return owner && keyOfOwner(owner);
+    return type === "Identifier" ? bindingOf(object) : undefined;
+  }
+
+  #assign(target: SyntaxNode, source: Source, owner?: object): void {
     const parts = target as unknown as Record<string, SyntaxNode>;
     switch (target.type) {
       case "Identifier": {
         const key = bindingOf(target);
         if (key === undefined) return;
-        push(this.#sources, key, source);
+        add(this.#sources, key, source);
         const value = "node" in source ? unwrap(source.node) : undefined;
         if (value && (isFunction(value) || isClass(value))) this.#names.set(value, key);
         return;
@@ -215,16 +271,20 @@ export class Bindings {
         return;
       case "ArrayPattern":
         for (const [index, element] of (parts.elements as unknown as SyntaxNode[]).entries())
-          if (element) this.#assign(element, { kind: "element", of: source, index });
+          if (element)
+            this.#assign(element, {
+              kind: element.type === "RestElement" ? "rest" : "element",
+              of: source,
+              index,
+            });
         return;
       case "ObjectPattern":
         for (const property of parts.properties as unknown as SyntaxNode[]) this.#take(property, source);
         return;
       case "MemberExpression": {
-        const object = unwrap(parts.object!);
-        const key = object.type === "Identifier" ? bindingOf(object) : undefined;
+        const key = this.#writtenObject(unwrap(parts.object!), owner);
         const name = propertyName(parts.property!);
-        if (key !== undefined && name !== undefined) push(this.#writes, `${key}.${name}`, source);
+        if (key !== undefined && name !== undefined) add(this.#writes, `${key}.${name}`, source);
       }
     }
   }
@@ -284,7 +344,7 @@ function loopTarget(left: SyntaxNode): SyntaxNode {
   return declarations?.[0]?.id ?? left;
 }
 
-function push<T>(map: Map<string, T[]>, key: string, value: T): void {
+function add<K, T>(map: Map<K, T[]>, key: K, value: T): void {
   const known = map.get(key);
   if (known) known.push(value);
   else map.set(key, [value]);

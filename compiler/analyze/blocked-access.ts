@@ -99,7 +99,7 @@ function checkCall(call: CallExpression, context: FileContext): void {
   }
 }
 
-const REACHED_FROM = new Set<Value["kind"]>(["reference", "descriptor", "prototype", "object"]);
+const REACHED_FROM = new Set<Value["kind"]>(["reference", "descriptor", "prototype", "proxy", "object"]);
 
 /** Whether an object literal names a member, which it has not from `{ ...Deno }` then. */
 const writesDown = (node: object, name: string) =>

@@ -1,22 +1,14 @@
-import { posix } from "node:path";
-import type { CallExpression, MemberExpression } from "@swc/core";
+import type { CallExpression, MemberExpression, TaggedTemplateExpression } from "@swc/core";
 import { isClass } from "./bindings.ts";
-import {
-  callListMethod,
-  callTextFunction,
-  callTextMethod,
-  eachItem,
-  LIST_CALLBACKS,
-  listOf,
-} from "./constant-methods.ts";
+import { callListMethod, callTextMethod, eachItem, LIST_CALLBACKS } from "./constant-methods.ts";
 import type { Flow, Frame } from "./flow.ts";
+import { callKnown } from "./known-functions.ts";
 import { unwrap } from "./tree.ts";
 import {
-  FOLDER,
   globalReference,
+  memberOf,
   moduleReference,
   type Operand,
-  pathOfUrl,
   type Reference,
   stringsOf,
   text,
@@ -30,16 +22,12 @@ const NOTHING: Values = [];
 /** Functions that load a module by its name. */
 export const LOADERS: ReadonlySet<string> = new Set(["require", "process.getBuiltinModule", "module#_load"]);
 
-/** Functions that give back what they are given, or something that has all of its members. */
-const SAME_OBJECT = new Set(
-  `Object Object.create Object.freeze Object.seal Object.preventExtensions Object.setPrototypeOf Promise.resolve
-   Promise.all Proxy structuredClone`.split(/\s+/),
-);
-
 /** A call as it happens, whatever it is written as: `f.call(x, a)` and `Reflect.apply(f, x, [a])` call `f` with `a`. */
 export interface Invocation {
   callee: Value;
   args: readonly Operand[];
+  /** `this`, where it is given apart. */
+  self?: Operand | undefined;
 }
 
 /** What calls come to: which function is called with what, and what it gives back. */
@@ -50,7 +38,8 @@ export class Calls {
     this.#flow = flow;
   }
 
-  invocations(call: CallExpression, frame: Frame | undefined): Invocation[] {
+  invocations(call: CallExpression | TaggedTemplateExpression, frame: Frame | undefined): Invocation[] {
+    if (call.type === "TaggedTemplateExpression") return this.#tagged(call, frame);
     const args = this.#arguments(call, frame);
     const callee = unwrap(call.callee);
     if ((callee.type as string) === "Import") return [{ callee: globalReference("require"), args }];
@@ -73,7 +62,10 @@ export class Calls {
               args: this.#spread(args[2], frame),
             })),
           );
-        else found.push(...this.#direct(value, bound, frame));
+        else
+          found.push(
+            ...this.#direct(value, bound, frame).map((invocation) => ({ ...invocation, self: args[0] })),
+          );
       }
     } else if (name !== undefined && LIST_CALLBACKS.has(name) && args[0]) {
       const items = this.#flow.values(callee.object, frame).flatMap(eachItem);
@@ -81,6 +73,17 @@ export class Calls {
         if (value.kind === "reference") found.push({ callee: value, args: [items] });
     }
     return found;
+  }
+
+  /** `` tag`a${b}` `` calls `tag` with the list of its texts, and the values. */
+  #tagged({ tag, template }: TaggedTemplateExpression, frame: Frame | undefined): Invocation[] {
+    const { quasis, expressions } = template as unknown as {
+      quasis: { cooked?: string }[];
+      expressions: object[];
+    };
+    const texts: Values = [{ kind: "list", items: quasis.map(({ cooked }) => [text(cooked ?? "")]) }];
+    const args: Operand[] = [texts, ...expressions.map((expression) => ({ expression }))];
+    return this.#flow.values(tag, frame).flatMap((value) => this.#direct(value, args, frame));
   }
 
   /** A list that is spread counts as its items; one that is not known ends what is known. */
@@ -110,10 +113,12 @@ export class Calls {
     return list?.kind === "list" ? list.items : [];
   }
 
-  values(call: CallExpression, frame: Frame | undefined): Values {
-    const callee = unwrap(call.callee);
+  /** What a call gives back. */
+  values(call: CallExpression | TaggedTemplateExpression, frame: Frame | undefined): Values {
     const values: Value[] = [];
-    if (callee.type === "MemberExpression") values.push(...this.#method(callee, call, frame));
+    const callee = call.type === "CallExpression" ? unwrap(call.callee) : undefined;
+    if (callee?.type === "MemberExpression")
+      values.push(...this.#method(callee, call as CallExpression, frame));
     const isNew = (call.type as string) === "NewExpression";
     for (const invocation of this.invocations(call, frame))
       values.push(...this.#result(invocation, isNew, frame));
@@ -125,14 +130,39 @@ export class Calls {
     const [name] = this.#flow.names(callee.property, frame);
     if (name === undefined) return NOTHING;
     const operands = this.#arguments(call, frame);
-    return this.#flow.values(callee.object, frame).flatMap((value): Values => {
-      if (name === "bind") return [{ kind: "bound", target: value, args: operands.slice(1) }];
-      if (value.kind !== "text" && value.kind !== "list") return NOTHING;
-      const args = operands.map((operand) => this.#flow.operand(operand, frame));
-      if (value.kind === "list") return this.#listMethod(value.items, name, args, frame);
-      const result = callTextMethod(value.text, name, args);
-      return result ? [result] : NOTHING;
-    });
+    const first = call.arguments[0]?.expression;
+    const pattern = first && simplePattern(unwrap(first));
+    return this.#flow
+      .values(callee.object, frame)
+      .flatMap((value) => this.#methodOf(value, name, operands, frame, pattern));
+  }
+
+  #methodOf(
+    value: Value,
+    name: string,
+    operands: readonly Operand[],
+    frame: Frame | undefined,
+    pattern?: RegExp,
+  ): Values {
+    if (name === "bind") return [{ kind: "bound", target: value, args: operands.slice(1) }];
+    if (name === "deref") return [value];
+    const args = operands.map((operand) => this.#flow.operand(operand, frame));
+    switch (value.kind) {
+      case "list":
+        return this.#listMethod(value.items, name, args, frame);
+      case "record": {
+        const keys = name === "get" ? stringsOf(args[0] ?? NOTHING) : [];
+        return keys.flatMap((key) => value.entries.get(key) ?? NOTHING);
+      }
+      case "number":
+        return name === "toString" ? numberText(value.number, args) : NOTHING;
+      case "text": {
+        const result = callTextMethod(value.text, name, args, pattern);
+        return result ? [result] : NOTHING;
+      }
+      default:
+        return NOTHING;
+    }
   }
 
   #listMethod(
@@ -158,99 +188,102 @@ export class Calls {
     return rest.reduce((before, item) => this.#flow.apply(fn.node, [before, item], frame), first);
   }
 
-  #result({ callee, args }: Invocation, isNew: boolean, frame: Frame | undefined): Values {
+  #result({ callee, args, self }: Invocation, isNew: boolean, frame: Frame | undefined): Values {
     if (callee.kind === "function") {
       if (isNew || isClass(callee.node)) return [{ kind: "instance", of: callee.node }];
       const known = args.map((operand) => this.#flow.operand(operand, frame));
       return this.#flow.apply(callee.node, known, frame);
     }
     if (callee.kind !== "reference") return NOTHING;
+    const [, method] = /^(?:Array|String)\.prototype\.(\w+)$/.exec(callee.path) ?? [];
+    if (method !== undefined && self)
+      return this.#flow.operand(self, frame).flatMap((value) => this.#methodOf(value, method, args, frame));
     return this.#resultOfReference(
       callee,
       args.map((operand) => this.#flow.operand(operand, frame)),
+      isNew,
       frame,
     );
   }
 
   #resultOfReference(
-    { path, module, names }: Reference,
+    reference: Reference,
     args: readonly Values[],
+    isNew: boolean,
     frame: Frame | undefined,
   ): Values {
+    const { path } = reference;
     const [first = NOTHING, second = NOTHING] = args;
     if (LOADERS.has(path)) return textsOf(first).map((specifier) => moduleReference(specifier));
-    if (SAME_OBJECT.has(path) || path === "Proxy") return first;
+    const member = () =>
+      first.flatMap((value) => stringsOf(second).flatMap((name) => this.#flow.member(value, name, frame)));
     switch (path) {
-      case "module#createRequire":
-      case "module#createRequireFromPath":
-        return [globalReference("require")];
-      case "Reflect.get":
-        return first.flatMap((value) =>
-          stringsOf(second).flatMap((name) => this.#flow.member(value, name, frame)),
+      case "Proxy":
+        return this.#proxy(first, second, frame);
+      case "Promise":
+        return first.flatMap((executor) =>
+          executor.kind === "function" ? this.#resolved(executor.node, frame) : NOTHING,
         );
+      case "Reflect.get":
+        return member();
       case "Object.getOwnPropertyDescriptor":
       case "Reflect.getOwnPropertyDescriptor":
-        return first.flatMap((value) =>
-          stringsOf(second).flatMap((name) =>
-            this.#flow.member(value, name, frame).map((of) => ({ kind: "descriptor" as const, of })),
-          ),
-        );
-      case "Object.getOwnPropertyDescriptors":
-        return first.map((of) => ({ kind: "descriptors" as const, of }));
-      case "Object.getPrototypeOf":
-      case "Reflect.getPrototypeOf":
-        return first.length === 0
-          ? [{ kind: "prototype", of: undefined }]
-          : first.map((of) => ({ kind: "prototype" as const, of }));
-      case "Object.assign":
-        return args.flat();
+        return member().map((of) => ({ kind: "descriptor", of }));
+      case "Object.keys":
+      case "Reflect.ownKeys":
+      case "Object.getOwnPropertyNames":
+        return this.#listEntries(first, ([name]) => [text(name)], frame);
       case "Object.values":
-        return first.flatMap((value) => this.#flow.membersOf(value, frame));
-      case "String.fromCharCode":
-      case "String.fromCodePoint":
-        return fromCodes(args);
-      case "Array.from":
-        return first.flatMap((value) => textItemList(value));
-      case "process.cwd":
-        return [text(FOLDER)];
-      case "URL":
-        return resolvedUrl(textsOf(first), textsOf(second));
-      case "url#fileURLToPath":
-        return textsOf(first).map((url) => text(pathOfUrl(url)));
+        return this.#listEntries(first, ([, values]) => values, frame);
+      case "Object.entries":
+        return this.#listEntries(
+          first,
+          ([name, values]) => [{ kind: "list", items: [[text(name)], values] }],
+          frame,
+        );
     }
-    if (module === "path") return joinedPath(names.at(-1), args.map(textsOf));
-    const texts = textsOf(first);
-    const encoding = textsOf(second)[0];
-    return texts.flatMap((value) => {
-      const result = callTextFunction(path, encoding === undefined ? [value] : [value, encoding]);
-      return result === undefined ? [] : [text(result)];
+    const known = callKnown(path, args);
+    // An instance has what is on the prototype.
+    const instance = known.length === 0 && isNew ? memberOf(reference, "prototype") : undefined;
+    return instance ? [instance] : known;
+  }
+
+  #proxy(target: Values, handler: Values, frame: Frame | undefined): Values {
+    const getters = handler.flatMap((value) => this.#flow.member(value, "get", frame));
+    const proxies = getters.flatMap((get): Value[] =>
+      get.kind === "function" ? [{ kind: "proxy", target, get: get.node }] : [],
+    );
+    return proxies.length > 0 ? proxies : target;
+  }
+
+  #resolved(executor: object, frame: Frame | undefined): Values {
+    return this.#flow.bindings.givenToFirst(executor).flatMap((value) => this.#flow.values(value, frame));
+  }
+
+  #listEntries(
+    values: Values,
+    pick: (entry: [name: string, values: Values]) => Values,
+    frame: Frame | undefined,
+  ): Values {
+    return values.flatMap((value): Values => {
+      const entries = this.#flow.entries(value, frame);
+      return entries ? [{ kind: "list", items: entries.map(pick) }] : NOTHING;
     });
   }
 }
 
-function textItemList(value: Value): Values {
-  if (value.kind === "list") return [value];
-  const list = value.kind === "text" ? listOf([...value.text]) : undefined;
-  return list ? [list] : NOTHING;
+function numberText(number: number, [radix]: readonly Values[]): Values {
+  const base = radix?.[0]?.kind === "number" ? radix[0].number : 10;
+  return Number.isInteger(base) && base >= 2 && base <= 36 ? [text(number.toString(base))] : NOTHING;
 }
 
-function fromCodes(args: readonly Values[]): Values {
-  const codes = args.map(([value]) => (value?.kind === "number" ? value.number : Number.NaN));
-  return codes.some((code) => !(code >= 0 && code <= 0x10ffff))
-    ? NOTHING
-    : [text(String.fromCodePoint(...codes))];
-}
-
-function resolvedUrl(urls: readonly string[], bases: readonly string[]): Values {
-  return urls.flatMap((url) => (URL.canParse(url, bases[0]) ? [text(new URL(url, bases[0]).href)] : []));
-}
-
-function joinedPath(method: string | undefined, args: readonly (readonly string[])[]): Values {
-  const parts = args.map(([part]) => part);
-  if (parts.some((part) => part === undefined)) return NOTHING;
-  if (method === "join") return [text(posix.join(...(parts as string[])))];
-  if (method === "resolve") return [text(posix.resolve(FOLDER, ...(parts as string[])))];
-  if (method === "normalize" || method === "dirname" || method === "basename")
-    return [text(posix[method](parts[0] ?? ""))];
-  return NOTHING;
+/** A regular expression without repetition, so that no text can make it slow. */
+function simplePattern(node: object): RegExp | undefined {
+  const { type, pattern, flags } = node as { type: string; pattern: string; flags: string };
+  if (type !== "RegExpLiteral" || pattern.length > 100 || /[*+{(?]/.test(pattern)) return undefined;
+  try {
+    return new RegExp(pattern, flags);
+  } catch {
+    return undefined;
+  }
 }

@@ -53,6 +53,7 @@ export function fileContext(
   );
   return {
     source,
+    isBundle: file === undefined,
     flow: new Flow(new Bindings(source.program, WANTED), file),
     report(rule, node, message, options = {}) {
       if (findings.length - start >= MAX_FINDINGS_PER_FILE) return;

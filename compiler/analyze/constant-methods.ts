@@ -43,7 +43,14 @@ function replaced(
 }
 
 /** `"cba".…()`; undefined for methods that are not followed. */
-export function callTextMethod(value: string, name: string, args: readonly Values[]): Value | undefined {
+export function callTextMethod(
+  value: string,
+  name: string,
+  args: readonly Values[],
+  pattern?: RegExp,
+): Value | undefined {
+  const changed = pattern && changeByPattern(value, name, pattern, args);
+  if (changed) return changed;
   if (name === "split" || name === "charCodeAt" || name === "codePointAt") {
     const [first] = args.map(plain);
     if (name === "split") return splitText(value, first);
@@ -54,6 +61,18 @@ export function callTextMethod(value: string, name: string, args: readonly Value
   if (!method || args.some((arg) => plain(arg) === undefined)) return undefined;
   const result = method(value, plain(args[0]), plain(args[1]));
   return result === undefined || result.length > MAX_TEXT_LENGTH ? undefined : text(result);
+}
+
+function changeByPattern(
+  value: string,
+  name: string,
+  pattern: RegExp,
+  args: readonly Values[],
+): Value | undefined {
+  const to = plain(args[1]);
+  if (name === "split") return listOf(value.split(pattern));
+  if ((name !== "replace" && name !== "replaceAll") || typeof to !== "string") return undefined;
+  return name === "replaceAll" && !pattern.global ? undefined : text(value.replace(pattern, () => to));
 }
 
 function splitText(value: string, separator: Plain): Value | undefined {
@@ -84,6 +103,7 @@ const LIST_METHODS: Record<string, (items: Items, args: readonly Values[]) => Va
   filter: (items) => [{ kind: "list", items }],
   flat: (items) => [{ kind: "list", items: items.flatMap((values) => itemsOf(values) ?? [values]) }],
   join: (items, [separator]) => joined(items, String(plain(separator) ?? ",")),
+  next: (items) => [{ kind: "record", entries: new Map([["value", items[0] ?? []]]) }],
   pop: (items) => items.at(-1) ?? [],
   reverse: (items) => [{ kind: "list", items: [...items].reverse() }],
   shift: (items) => items[0] ?? [],

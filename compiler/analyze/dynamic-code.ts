@@ -10,7 +10,7 @@ export const dynamicCode: Check = (context) => {
   const { flow } = context;
   const check = (node: SyntaxNode) => checkCall(node as unknown as CallExpression, context);
   for (const { of, name, node } of flow.bindings.patternReads) {
-    if (flow.names(name).includes("constructor") && flow.source(of).some(isFunctionLike))
+    if (!context.isBundle && flow.names(name).includes("constructor") && flow.source(of).some(isFunctionLike))
       report(node, context);
   }
   return {
@@ -19,10 +19,7 @@ export const dynamicCode: Check = (context) => {
     MemberExpression(node) {
       if (readsConstructor(node, context)) report(node, context);
     },
-    TaggedTemplateExpression(node) {
-      if (flow.values((node as unknown as { tag: object }).tag).some(compiles))
-        context.report("dynamic-code", node, FUNCTION);
-    },
+    TaggedTemplateExpression: check,
     ClassDeclaration: (node) => checkClass(node, context),
     ClassExpression: (node) => checkClass(node, context),
   };
@@ -32,11 +29,16 @@ const FUNCTION = "Function compiles code from a string";
 
 const compiles = (value: Value) => value.kind === "reference" && value.path === "Function";
 
-/** `(async () => {}).constructor`: nobody needs it but to compile, and it is the only way to AsyncFunction and its like. */
+/**
+ * `(async () => {}).constructor`: it is the only way to AsyncFunction and its like, and hardly anybody needs it but to compile. Packages
+ * do, to ask `instanceof`, so that in a bundle only a call of it counts.
+ */
 function readsConstructor(node: object, context: FileContext): boolean {
   const { object, property } = node as MemberExpression;
   return (
-    context.flow.names(property).includes("constructor") && context.flow.values(object).some(isFunctionLike)
+    !context.isBundle &&
+    context.flow.names(property).includes("constructor") &&
+    context.flow.values(object).some(isFunctionLike)
   );
 }
 
@@ -46,7 +48,7 @@ function isFunctionLike(value: Value): boolean {
 }
 
 function checkCall(call: CallExpression, context: FileContext): void {
-  const callee = unwrap(call.callee);
+  const callee = unwrap(call.callee ?? call);
   if (callee.type === "MemberExpression" && readsConstructor(callee, context)) return;
   for (const invocation of context.flow.invocations(call)) {
     const message = messageFor(invocation, call, context);

@@ -1,5 +1,5 @@
 import { posix } from "node:path";
-import type { CallExpression, Expression, MemberExpression } from "@swc/core";
+import type { CallExpression, Expression, MemberExpression, TaggedTemplateExpression } from "@swc/core";
 import { type Bindings, isClass, isFunction, type Source } from "./bindings.ts";
 import { Calls, type Invocation, LOADERS } from "./calls.ts";
 import {
@@ -32,6 +32,8 @@ const MAX_STEPS = 3_000_000;
 const MAX_CALL_STEPS = 4_000;
 const MAX_ALL_CALL_STEPS = 400_000;
 const MAX_CALL_DEPTH = 8;
+/** Returns of a function, calls of it, and assignments to a variable that are looked at. */
+const MAX_BRANCHES = 64;
 const MAX_DEPTH = 250;
 
 /** Variables of functions that are being called with known arguments. */
@@ -58,6 +60,7 @@ export class Flow {
   /** What is known within one question, cut short by a cycle or limit. It may be known better when it is asked for on its own. */
   readonly #provisional = new Map<object, Values>();
   readonly #invocations = new Map<object, readonly Invocation[]>();
+  readonly #gathering = new Map<string, Values>();
   readonly #underway = new Set<unknown>();
   #steps = MAX_STEPS;
   #callSteps = MAX_CALL_STEPS;
@@ -134,16 +137,28 @@ export class Flow {
     const written = propertyName(property);
     if (written !== undefined) return [written];
     const { type, expression } = property as { type: string; expression: object };
-    return type === "Computed" ? stringsOf(this.values(expression, frame)) : [];
+    return type === "Computed" ? this.#keys(this.values(expression, frame), frame) : [];
+  }
+
+  /** What values come to as keys: an object by its `toString`. */
+  #keys(values: Values, frame: Frame | undefined): string[] {
+    const made = values.flatMap((value) =>
+      value.kind === "object" || value.kind === "instance"
+        ? this.member(value, "toString", frame).flatMap((method) =>
+            method.kind === "function" ? stringsOf(this.returns(method.node, frame)) : [],
+          )
+        : [],
+    );
+    return [...stringsOf(values), ...made];
   }
 
   member(value: Value, name: string, frame?: Frame): Values {
     return this.#members.of(value, name, frame);
   }
 
-  /** What `Object.values` gives. */
-  membersOf(value: Value, frame: Frame | undefined): Values {
-    return value.kind === "object" ? this.#members.all(value.node, frame) : NOTHING;
+  /** The members that an object is known to have. */
+  entries(value: Value, frame: Frame | undefined): [name: string, values: Values][] | undefined {
+    return this.#members.entries(value, frame);
   }
 
   /** What a call comes to, however it is written. */
@@ -159,13 +174,22 @@ export class Flow {
   /** What a function returns when it is called with these arguments. */
   apply(fn: object, args: readonly Values[], frame: Frame | undefined): Values {
     const depth = (frame?.depth ?? 0) + 1;
-    if (depth > MAX_CALL_DEPTH) return NOTHING;
+    if (depth > MAX_CALL_DEPTH || this.#callSteps < 0 || this.#allCallSteps < 0) return NOTHING;
     const parameters = new Map(frame?.parameters).set(fn, args);
     return limited(this.returns(fn, { parameters, depth, known: new Map() }));
   }
 
+  /** What a function returns; of a generator the list of what it yields. */
   returns(fn: object, frame: Frame | undefined): Values {
-    return this.bindings.returnsOf(fn).flatMap((value) => this.values(value, frame));
+    const yields = this.bindings.yieldsOf(fn);
+    if (yields)
+      return [
+        { kind: "list", items: yields.slice(0, MAX_BRANCHES).map((value) => this.values(value, frame)) },
+      ];
+    return this.bindings
+      .returnsOf(fn)
+      .slice(0, MAX_BRANCHES)
+      .flatMap((value) => this.values(value, frame));
   }
 
   /** Whether a function loads modules by their name. */
@@ -202,6 +226,11 @@ export class Flow {
           names.flatMap((name) => this.member(value, name, frame)),
         );
       }
+      case "rest":
+        return this.source(source.of, frame).map(
+          (value): Value =>
+            value.kind === "list" ? { kind: "list", items: value.items.slice(source.index) } : value,
+        );
       case "element":
         return this.source(source.of, frame).flatMap((value) =>
           this.member(value, String(source.index), frame),
@@ -287,7 +316,9 @@ export class Flow {
     const isRaw = this.values(tag, frame).some(
       (value) => value.kind === "reference" && value.path === "String.raw",
     );
-    return isRaw ? this.#template(template, frame) : NOTHING;
+    return isRaw
+      ? this.#template(template, frame)
+      : this.#calls.values(node as unknown as TaggedTemplateExpression, frame);
   }
 
   #binary(node: object, frame: Frame | undefined): Values {
@@ -301,25 +332,33 @@ export class Flow {
   }
 
   #identifier(node: object, frame: Frame | undefined): Values {
+    const fn = this.bindings.functionOfArguments(node);
+    if (fn) return [{ kind: "list", items: [0, 1, 2, 3].map((index) => this.#parameter(fn, index, frame)) }];
     if (this.bindings.isGlobalName(node)) return this.global((node as { value: string }).value);
     const key = bindingOf(node);
     if (key === undefined) return NOTHING;
-    return this.once(
+    // `name = name + "al"`: the variable is what has been gathered so far.
+    const gathered = this.#gathering.get(key);
+    if (gathered) return gathered;
+    const values: Value[] = [];
+    this.#gathering.set(key, values);
+    this.once(
       key,
       frame,
       () => {},
-      () => this.#gather(this.bindings.sourcesOf(key), NOTHING, frame),
+      () => this.#gather(this.bindings.sourcesOf(key), values, frame),
     );
+    this.#gathering.delete(key);
+    return limited(values);
   }
 
   /** All that is assigned, and what comes of it by `+=`. */
-  #gather(sources: readonly Source[], first: Values, frame: Frame | undefined): Values {
-    let values = [...first];
+  #gather(all: readonly Source[], values: Value[], frame: Frame | undefined): Values {
+    const sources = all.slice(0, MAX_BRANCHES);
     for (const source of sources) if (source.kind !== "append") values.push(...this.source(source, frame));
     for (const source of sources) {
-      if (source.kind !== "append") continue;
-      const longer = concatenated(stringsOf(values), stringsOf(this.source(source, frame)));
-      values = limited([...values, ...longer]);
+      if (source.kind !== "append" || values.length >= MAX_VALUES) continue;
+      values.push(...concatenated(stringsOf(values), stringsOf(this.source(source, frame))));
     }
     return values;
   }
@@ -327,7 +366,7 @@ export class Flow {
   #parameter(fn: object, index: number, frame: Frame | undefined): Values {
     const given = frame?.parameters.get(fn);
     if (given) return given[index] ?? NOTHING;
-    const calls = this.bindings.callsOf(fn);
+    const calls = this.bindings.callsOf(fn).slice(0, MAX_BRANCHES);
     const values = calls.flatMap((call) => {
       const argument = call.arguments?.[index];
       return argument && !argument.spread ? this.values(argument.expression, frame) : NOTHING;
@@ -367,7 +406,7 @@ export class Flow {
     if (key === undefined) return found;
     return this.#gather(
       names.flatMap((name) => this.bindings.writesTo(key, name)),
-      found,
+      [...found],
       frame,
     );
   }

@@ -26,7 +26,12 @@ const FIELDS: Record<Exclude<keyof FunctionConfig, ModuleSetting>, Field> = {
   timeoutMs: whole(5, 5_000),
   memoryMb: whole(4, 4_096),
   concurrency: whole(1, 10_000),
+  cpuMs: whole(1, 3_600_000),
   fuel: whole(1, Number.MAX_SAFE_INTEGER),
+  isolation: {
+    accepts: (value) => value === "request" || value === "instance",
+    expected: '"request" or "instance"',
+  },
   egress: {
     accepts: (value) =>
       Array.isArray(value) &&

@@ -1,4 +1,4 @@
-import { isClass } from "./bindings.ts";
+import { isClass, keyOfOwner } from "./bindings.ts";
 import type { Flow, Frame } from "./flow.ts";
 import { propertyName, type SyntaxNode } from "./tree.ts";
 import {
@@ -73,9 +73,21 @@ export class Members {
         return this.#ofFunction(value.node, name, frame);
       case "instance":
         if (name === "constructor") return [{ kind: "function", node: value.of }];
-        return this.#ofClass(value.of, name, false, frame) ?? NOTHING;
+        return [
+          ...(this.#ofClass(value.of, name, false, frame) ?? NOTHING),
+          ...this.#flow.bindings
+            .writesTo(keyOfOwner(value.of), name)
+            .flatMap((source) => this.#flow.source(source, frame)),
+        ];
       case "object":
         return this.#ofObject(value.node, name, frame);
+      case "proxy":
+        return [
+          ...this.#flow.apply(value.get, [value.target, [text(name)]], frame),
+          ...value.target.flatMap((target) => this.#own(target, name, frame)),
+        ];
+      case "record":
+        return value.entries.get(name) ?? NOTHING;
       case "prototype":
         if (value.of) return this.of(value.of, name, frame);
         return name === "constructor" ? [{ kind: "constructor", ofPrototype: true }] : NOTHING;
@@ -109,6 +121,7 @@ export class Members {
   #ofFunction(node: object, name: string, frame: Frame | undefined): Values {
     const own = isClass(node) ? this.#ofClass(node, name, true, frame) : undefined;
     if (own) return own;
+    if (name === "name") return nameOf(node).map(text);
     return name === "prototype" ? [{ kind: "prototype", of: { kind: "instance", of: node } }] : NOTHING;
   }
 
@@ -160,6 +173,8 @@ export class Members {
             ? this.#flow.names(property.key)
             : [];
       for (const name of names) {
+        // What an object inherits counts as what is spread into it.
+        if (name === "__proto__" && property.type === "KeyValueProperty") shape.spreads.push(property.value!);
         const others = shape.named.get(name);
         if (others) others.push(property);
         else shape.named.set(name, [property]);
@@ -183,16 +198,27 @@ export class Members {
     }
   }
 
-  /** What `Object.values` gives of an object literal. */
-  all(node: object, frame: Frame | undefined): Values {
-    const members = [...this.#shapeOf(node).named.values()].flat();
-    return members.length > MAX_MEMBERS
-      ? NOTHING
-      : [{ kind: "list", items: members.map((member) => this.#valueOf(member, frame)) }];
+  /** The members that an object is known to have; undefined for too many. */
+  entries(value: Value, frame: Frame | undefined): [name: string, values: Values][] | undefined {
+    if (value.kind === "record") return [...value.entries];
+    if (value.kind !== "object") return undefined;
+    const { named } = this.#shapeOf(value.node);
+    if (named.size > MAX_MEMBERS) return undefined;
+    return [...named].map(([name, members]) => [
+      name,
+      members.flatMap((member) => this.#valueOf(member, frame)),
+    ]);
   }
 }
 
 const MAX_MEMBERS = 256;
+
+/** The name of a function, where it is written at it. */
+function nameOf(node: object): string[] {
+  const { identifier, key } = node as { identifier?: { value: string } | null; key?: object };
+  const name = identifier?.value ?? (key && propertyName(key));
+  return name === undefined ? [] : [name];
+}
 
 const PROTOTYPES: Partial<Record<Value["kind"], [name: string, prototype: object]>> = {
   text: ["String", String.prototype],

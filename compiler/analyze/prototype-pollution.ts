@@ -60,6 +60,9 @@ function checkFunction(fn: SyntaxNode, { flow, report }: FileContext): void {
   if (found) report("prototype-pollution", found.node, `${MESSAGE} when a key is "__proto__"`);
 }
 
+/** Nodes of one function that are looked at: functions lie within one another, and what merges objects is small. */
+const MAX_NODES = 2_000;
+
 function factsOf(fn: SyntaxNode, flow: Flow): Facts {
   const facts: Facts = {
     guarded: false,
@@ -68,7 +71,9 @@ function factsOf(fn: SyntaxNode, flow: Flow): Facts {
     recurses: false,
     copiesKeys: false,
   };
+  let count = 0;
   walk(fn, (node) => {
+    if (++count > MAX_NODES) return false;
     if (node !== fn && isFunction(node) && node.type !== "ArrowFunctionExpression") return false;
     const parts = node as unknown as Record<string, SyntaxNode>;
     switch (node.type) {

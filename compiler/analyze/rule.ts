@@ -27,6 +27,8 @@ export interface ParsedSource {
 export interface FileContext {
   source: ParsedSource;
   flow: Flow;
+  /** The code of packages is in it, and the platform's own. */
+  isBundle: boolean;
   report(rule: RuleId, node: object, message: string, options?: ReportOptions): void;
 }
 

@@ -115,6 +115,7 @@ export function propertyName(property: object): string | undefined {
   const node = property as SyntaxNode & { value?: string | number; expression?: Expression };
   if (node.type === "Computed") return constantString(node.expression!);
   if (node.type === "StringLiteral" || node.type === "Identifier") return node.value as string;
+  if (node.type === "PrivateName") return `#${node.value}`;
   return node.type === "NumericLiteral" ? String(node.value) : undefined;
 }
 

@@ -56,10 +56,15 @@ interface Facts {
   changed: Set<string>;
 }
 
+/** Nodes of one loop that are looked at; of a larger one nothing is said. */
+const MAX_NODES = 5_000;
+
 function factsOf(loop: Loop): Facts {
   const facts: Facts = { leaves: false, calls: 0, changed: new Set() };
+  let count = 0;
   walk(loop, (node) => {
-    if (isFunction(node)) return false;
+    if (++count > MAX_NODES) facts.leaves = true;
+    if (facts.leaves || isFunction(node)) return false;
     if (/^(?:Break|Return|Throw)Statement$|^(?:Await|Yield)Expression$/.test(node.type)) facts.leaves = true;
     if (node.type === "ForOfStatement" && (node as unknown as { isAwait?: boolean }).isAwait)
       facts.leaves = true;

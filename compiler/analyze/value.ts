@@ -10,6 +10,10 @@ export type Value =
   | { kind: "instance"; of: object }
   | { kind: "object"; node: object }
   | { kind: "list"; items: readonly Values[] }
+  /** A Proxy with a `get`. */
+  | { kind: "proxy"; target: Values; get: object }
+  /** A Map, or an object that is made from data. */
+  | { kind: "record"; entries: ReadonlyMap<string, Values> }
   | { kind: "bound"; target: Value; args: readonly Operand[] }
   /** What Object.getPrototypeOf and __proto__ give; of nothing, when nothing is known of the object. */
   | { kind: "prototype"; of: Value | undefined }
@@ -97,6 +101,7 @@ export const limited = (values: Values): Value[] => values.slice(0, MAX_VALUES);
 export const stringsOf = (values: Values): string[] =>
   values.flatMap((value) => {
     if (value.kind === "text") return [value.text];
+    if (value.kind === "list" && value.items.length === 1) return stringsOf(value.items[0]!);
     return value.kind === "number" ? [String(value.number)] : [];
   });
 

@@ -14,7 +14,9 @@ async function answer(job: Job): Promise<Answer> {
   } catch (error) {
     if (error instanceof AnalysisError) return { kind: "analysisFailed", analysis: error.analysis };
     if (error instanceof CompileError) {
-      return { kind: "compileFailed", message: error.message, findings: error.findings };
+      // jco's tools are WebAssembly that refuses every call after it has trapped
+      const spent = error.cause instanceof WebAssembly.RuntimeError;
+      return { kind: "compileFailed", message: error.message, findings: error.findings, spent };
     }
     return {
       kind: "failed",

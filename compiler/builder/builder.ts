@@ -63,6 +63,7 @@ export class Builder {
     clearTimeout(this.#idle);
     this.#child ??= this.#start();
     const answer = await this.#ask(this.#child, job);
+    if (answer.spent) await this.close();
     this.#idle = setTimeout(() => void this.close(), this.#options.idleMs);
     this.#idle.unref();
     switch (answer.kind) {
@@ -87,6 +88,8 @@ export class Builder {
       execArgv: [
         "--permission",
         "--allow-addons",
+        // a thread under the same rules: jco's tools make one when they are loaded
+        "--allow-worker",
         ...[...readable, ...writable].map((path) => `--allow-fs-read=${path}`),
         ...writable.map((path) => `--allow-fs-write=${path}`),
         "--no-warnings",

@@ -4,14 +4,19 @@ import { Calls } from "../../runtime/host/calls.ts";
 import { Decoders } from "../../runtime/host/decoders.ts";
 import { type Image, pageSize } from "../../runtime/image.ts";
 import type { Instance } from "../../runtime/instance.ts";
-import type { GuestError, LogLine, RequestHead } from "../../runtime/protocol.ts";
-import { Event, Op, Refused } from "../../runtime/protocol.ts";
+import type { GuestError, LogLine } from "../../runtime/protocol.ts";
+import { Event, encodeHead, Op, Refused } from "../../runtime/protocol.ts";
 import { type Failure, Sandbox } from "../../runtime/sandbox.ts";
 import { Scheduler } from "../../runtime/scheduler.ts";
 import { CompileError } from "../errors.ts";
 
 /** Bounds of the code that runs while an image is built: top-level code of the function and its packages. */
-const buildLimits: BudgetLimits = { timeoutMs: 5_000, memoryLimitBytes: 128 * 1024 * 1024, fuel: null };
+const buildLimits: BudgetLimits = {
+  timeoutMs: 5_000,
+  cpuMs: null,
+  memoryLimitBytes: 128 * 1024 * 1024,
+  fuel: null,
+};
 
 const maxLogLines = 100;
 
@@ -75,7 +80,7 @@ export class BuildSandbox extends Sandbox {
   declare readonly instance: Instance;
 
   constructor(instance: Instance) {
-    super(instance, buildLimits, new Scheduler());
+    super(instance, buildLimits, new Scheduler(), "build");
     this.#exports = instance.exports as never;
     instance.exports["bridge:seed0"].value = 0x9e3779b97f4a7c15n as never;
     instance.exports["bridge:seed1"].value = 0xbf58476d1ce4e5b9n as never;
@@ -192,15 +197,14 @@ export class BuildSandbox extends Sandbox {
    * image. Returns why the image should not be used, or null.
    */
   async warmUp(path: string): Promise<string | null> {
-    const head: RequestHead = {
+    const head = encodeHead({
       method: "GET",
       url: `http://localhost${path}`,
       headers: [["host", "localhost"]],
-      env: {},
       context: { requestId: "warm-up", functionName: "warm-up", version: 0 },
       now: buildTimeMs,
-    };
-    const text = Buffer.from(JSON.stringify(head));
+    });
+    const text = Buffer.from(head);
     this.#warmUp = { answered: false, refused: new Set(), failure: null };
     this.instance.provide(text);
     const status = await this.enter(() => this.instance.dispatch(Event.request, 0, text.length, 0));

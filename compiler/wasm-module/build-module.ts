@@ -1,8 +1,9 @@
 import { moduleConfigProblem } from "../analyze/function-config.ts";
+import { customSections } from "../container.ts";
 import { AnalysisError, CompileError } from "../errors.ts";
 import { pathProblem } from "../sources.ts";
 import type { Analysis, Finding, FunctionConfig } from "../types.ts";
-import { defaultLimits, type Module, meter, readModule, WasmError, writeModule } from "../wasm/index.ts";
+import { defaultLimits, type Module, meterBytes, readModule, WasmError } from "../wasm/index.ts";
 import { partFinding } from "./findings.ts";
 import { inspectModule } from "./inspect-module.ts";
 import { encodeModuleArtifact, type ModuleArtifact } from "./module-artifact.ts";
@@ -39,11 +40,11 @@ export function buildModule(
   const module = read(bytes);
   const inspection = inspectModule(module, fileName);
   const findings = [...inspection.findings];
-  const config = { ...ownConfig(module, fileName, findings), ...input.config };
+  const config = { ...ownConfig(customSections(bytes), fileName, findings), ...input.config };
   const passed = !findings.some(({ severity }) => severity === "error");
   const analysis: Analysis = { passed, findings, config, module: inspection.summary };
   if (!passed) throw new AnalysisError(analysis);
-  const metered = asCompileError(() => writeModule(meter(module)));
+  const metered = asCompileError(() => meterBytes(bytes));
   // the engine's own validation, before anything is stored
   try {
     new WebAssembly.Module(metered);
@@ -77,8 +78,13 @@ export function asCompileError<T>(work: () => T): T {
   }
 }
 
-function ownConfig({ customs }: Module, file: string, findings: Finding[]): FunctionConfig {
-  const section = customs.find(({ name }) => name === configSection);
+/** What a file's section `thimble:config` says. */
+export function ownConfig(
+  sections: readonly (readonly [name: string, bytes: Uint8Array])[],
+  file: string,
+  findings: Finding[],
+): FunctionConfig {
+  const section = sections.find(([name]) => name === configSection);
   if (!section) return {};
   const invalid = (problem: string, shown: string): FunctionConfig => {
     const hint = "Write it as JSON, with the settings of `export const config`.";
@@ -95,7 +101,7 @@ function ownConfig({ customs }: Module, file: string, findings: Finding[]): Func
   };
   let text = "";
   try {
-    text = new TextDecoder("utf-8", { fatal: true }).decode(section.bytes);
+    text = new TextDecoder("utf-8", { fatal: true }).decode(section[1]);
     const value: unknown = JSON.parse(text);
     const problem = moduleConfigProblem(value);
     return problem === undefined ? (value as FunctionConfig) : invalid(problem, text);

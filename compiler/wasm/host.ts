@@ -1,5 +1,5 @@
 import { MeterHostError } from "./host-error.ts";
-import { InstanceState, type OwnMemory, pageSize } from "./host-snapshot.ts";
+import { InstanceState, pageSize } from "./host-snapshot.ts";
 import { GrowAnswer, MeterExport, meterModule, SliceAnswer } from "./protocol.ts";
 
 /** What a {@link MeterHost} allows and whom it asks. */
@@ -94,15 +94,25 @@ export class MeterHost {
    * Makes the instance and runs its start function, under the limits like everything else.
    *
    * @param imports What the module imports besides metering.
-   * @param beforeStart Gets the instance before its start function runs: what that imports may need the memory.
-   * @throws MeterHostError `not_metered`, `already_instantiated`, `limit_exceeded` for memories or tables that begin larger than
-   * allowed; and whatever instantiating or the start function throws.
+   * @throws What {@link prepare} throws, and what comes out of the start function.
    */
-  instantiate(
+  instantiate(module: WebAssembly.Module, imports: WebAssembly.Imports = {}): WebAssembly.Instance {
+    const { instance, start } = this.prepare(module, imports);
+    if (start) this.run(start);
+    return instance;
+  }
+
+  /**
+   * Makes the instance and leaves its start function to the caller, who may let it be suspended or keep the instance for the imports first.
+   *
+   * @returns The instance, and the start function where the module has one: it must be called before anything else, once.
+   * @throws MeterHostError `not_metered`, `already_instantiated`, `limit_exceeded` for memories or tables that begin larger than
+   * allowed; and whatever instantiating throws.
+   */
+  prepare(
     module: WebAssembly.Module,
     imports: WebAssembly.Imports = {},
-    beforeStart?: (instance: WebAssembly.Instance) => void,
-  ): WebAssembly.Instance {
+  ): { instance: WebAssembly.Instance; start: (() => void) | undefined } {
     if (this.#used) {
       throw new MeterHostError("already_instantiated", "a MeterHost is for one instance: make another one");
     }
@@ -124,7 +134,10 @@ export class MeterHost {
     const imported = (kind: WebAssembly.ImportExportKind) =>
       wanted.filter((entry) => entry.kind === kind).map((entry) => imports[entry.module]![entry.name]);
     this.#memories = imported("memory") as WebAssembly.Memory[];
-    this.#memories.push(...state.memories.map(({ memory }) => memory));
+    for (const { memory, pages } of state.memories) {
+      this.#memories.push(memory);
+      sizes.set(memory, pages);
+    }
     for (const [i, table] of imported("table").entries()) this.#tables.set(i, table as WebAssembly.Table);
     for (const [name, table] of Object.entries(exports)) {
       if (!(table instanceof WebAssembly.Table)) continue;
@@ -133,10 +146,7 @@ export class MeterHost {
       }
     }
     this.#checkSizes();
-    beforeStart?.(instance);
-    const start = exports[MeterExport.start] as (() => void) | undefined;
-    if (start) this.run(start);
-    return instance;
+    return { instance, start: exports[MeterExport.start] as (() => void) | undefined };
   }
 
   /**
@@ -253,15 +263,10 @@ export class MeterHost {
     if (entries > this.#tableEntries) refuse("tableEntries", entries, this.#tableEntries);
   }
 
-  /** A memory of the module's own, undefined for an imported one. */
-  #own(index: number): OwnMemory | undefined {
-    const { memories } = this.#state!;
-    return memories[index - (this.#memories.length - memories.length)];
-  }
-
   /** Size of a memory as the guest sees it. */
   #pages(index: number): number {
-    return this.#own(index)?.pages.value ?? physicalPages(this.#memories[index]!);
+    const memory = this.#memories[index]!;
+    return sizes.get(memory)?.value ?? physicalPages(memory);
   }
 
   #allPages(): number {
@@ -353,8 +358,8 @@ export class MeterHost {
     // after a reset the memory may be larger than the guest sees
     const missing = before + delta - physicalPages(memory);
     if (missing > 0 && !growMemory(memory, missing)) return GrowAnswer.refuse;
-    const own = this.#own(index);
-    if (own) own.pages.value = before + delta;
+    const size = sizes.get(memory);
+    if (size) size.value = before + delta;
     return before;
   }
 
@@ -364,6 +369,9 @@ export class MeterHost {
     return GrowAnswer.trap;
   }
 }
+
+/** Sizes of memories as their instances see them: one that another instance imports grows for its owner, too. */
+const sizes = new WeakMap<WebAssembly.Memory, WebAssembly.Global<"i32">>();
 
 const suspends = typeof WebAssembly.Suspending === "function";
 

@@ -7,7 +7,7 @@ import { Layout } from "./layout.ts";
 import { defaultLimits, type ModuleLimits, noLimits } from "./limits.ts";
 import { type ElementSegment, type Export, type Module, readModule, writeModule } from "./module.ts";
 import { planModule } from "./plan.ts";
-import { MeterExport, meterModule, reservedPrefix } from "./protocol.ts";
+import { isReserved, MeterExport, meterModule } from "./protocol.ts";
 import { resetExports } from "./reset-exports.ts";
 import { rewriteCode } from "./rewrite.ts";
 import { BodyRewriter } from "./rewrite-body.ts";
@@ -129,5 +129,5 @@ function refuseReservedNames({ imports, exports }: Module): void {
     throw new WasmError("unsupported", `the name ${name} is reserved for metering`);
   };
   for (const entry of imports) if (entry.module === meterModule) refuse(meterModule);
-  for (const { name } of exports) if (name.startsWith(reservedPrefix)) refuse(name);
+  for (const { name } of exports) if (isReserved(name)) refuse(name);
 }

@@ -1,9 +1,6 @@
 /** Module name of the imports that metering adds. */
 export const meterModule = "thimble:meter";
 
-/** Names of the exports that metering adds begin like this. */
-export const reservedPrefix = "thimble:";
-
 /** What the host answers when a slice of fuel has ended. */
 export const SliceAnswer = {
   /** Go on: the host has put a new slice into the fuel global. */
@@ -43,6 +40,10 @@ export const MeterExport = {
   /** Function: sets them to what was remembered. */
   restore: "thimble:restore",
 } as const;
+
+/** Whether a name is, or begins, one of those that metering adds. */
+export const isReserved = (name: string): boolean =>
+  Object.values(MeterExport).some((known) => name.startsWith(known));
 
 /** Bits of {@link MeterExport.changed}. */
 export const Changed = {

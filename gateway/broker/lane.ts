@@ -61,6 +61,8 @@ export class Lane {
   /** Something may be left of the last caller, beyond what is being undone. */
   #dirty: boolean;
   #undoing: Promise<void>[] = [];
+  /** Of these, the ones that are not done. */
+  #undoings = 0;
 
   private constructor(wire: Wire, options: LaneOptions) {
     this.role = options.role;
@@ -68,9 +70,6 @@ export class Lane {
     this.#options = options;
     // the embedded database has one session for all who come
     this.#dirty = options.openCancelSocket === null;
-    this.closed.then(() => {
-      this.#givenUp = true;
-    });
   }
 
   /** Rejects with a HostError `db_unavailable`. */
@@ -97,10 +96,10 @@ export class Lane {
   }
 
   get usable(): boolean {
-    return !this.#givenUp;
+    return !this.#givenUp && this.#wire.alive;
   }
 
-  /** Settles when the socket is closed: only then is the server's side gone, too. */
+  /** Settles when the session is gone at the server. */
   get closed(): Promise<void> {
     return this.#wire.closed;
   }
@@ -150,7 +149,7 @@ export class Lane {
   async reset(): Promise<void> {
     const timer = setTimeout(() => this.destroy(), RESET_TIMEOUT_MS);
     try {
-      if (this.#dirty) this.#exchange([], [...(this.#wire.status === "I" ? [] : [ROLLBACK]), DISCARD_ALL]);
+      if (this.#dirty) this.#exchange([], [...(this.#idle ? [] : [ROLLBACK]), DISCARD_ALL]);
       this.#dirty = false;
       await Promise.all(this.#undoing.splice(0));
     } catch (error) {
@@ -205,7 +204,7 @@ export class Lane {
 
   #send(statement: Statement, { access, alone, limits }: RunOptions, onEnd: (ending: Ending) => void): void {
     const control = controlsTransaction(statement.keyword);
-    const guarded = access === "read" && this.#wire.status === "I" && !control;
+    const guarded = access === "read" && this.#idle && !control;
     const before = [...(guarded ? [BEGIN_READ_ONLY] : []), parse(statement.text)];
     const undo = [...(guarded ? [ROLLBACK] : []), ...(alone ? [DISCARD_ALL] : [])];
     if (!alone) this.#dirty = true;
@@ -231,10 +230,18 @@ export class Lane {
     );
   }
 
+  /** In no transaction, once what has been sent is done. */
+  get #idle(): boolean {
+    return this.#undoings > 0 || this.#wire.status === "I";
+  }
+
   /** Sends messages in one piece, with what undoes behind them. */
   #exchange(messages: Buffer[], undo: Buffer[], ...exchanges: Exchange[]): void {
     const undone = undo.map(() => new Acknowledgement());
     this.#undoing.push(...undone.map(({ done }) => done));
+    this.#undoings += undone.length;
+    const over = () => this.#undoings--;
+    for (const { done } of undone) done.then(over, over);
     if (messages.length + undo.length > 0)
       this.#wire.send(Buffer.concat([...messages, ...undo]), ...exchanges, ...undone);
   }

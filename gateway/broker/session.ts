@@ -84,12 +84,12 @@ export class Session {
 
   close(): void {
     this.#end(closed);
-    for (const number of this.#leases.keys()) this.release(number);
   }
 
   #end(reason: HostError): void {
     this.#ended ??= reason;
     for (const controller of this.#running) controller.abort(reason);
+    for (const number of this.#leases.keys()) this.release(number);
   }
 
   #count({ paramBytes }: Statement): void {

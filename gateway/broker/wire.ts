@@ -8,6 +8,8 @@ import { password as passwordMessage, startup, TERMINATE } from "./wire-messages
 
 /** No message of the server but a row is longer. */
 const MAX_MESSAGE_BYTES = 1024 * 1024;
+/** Within which a server ends a session whose socket was cut, ms. */
+const NOTICE_MS = 50;
 
 /** What is expected from the server up to its next ReadyForQuery. */
 export interface Exchange {
@@ -41,7 +43,7 @@ export interface WireOptions {
  * transaction is open, cancel, and be sure of the extended protocol.
  */
 export class Wire {
-  /** Settles when the socket is closed: only then is the server's side gone, too. */
+  /** Settles when the session is gone at the server, too: it has closed its side, or has had time to notice that we have. */
   readonly closed: Promise<void>;
   status: TransactionStatus = "I";
   /** What a cancel request names. */
@@ -60,7 +62,13 @@ export class Wire {
     this.#splitter = new MessageSplitter(framing(checkSize), (bytes, start, end) =>
       this.#onMessage(bytes, start, end),
     );
-    this.closed = new Promise((resolve) => socket.once("close", () => resolve()));
+    let endedByServer = false;
+    socket.once("end", () => {
+      endedByServer = true;
+    });
+    this.closed = new Promise((resolve) => {
+      socket.once("close", () => (endedByServer ? resolve() : setTimeout(resolve, NOTICE_MS)));
+    });
     socket.on("error", (error) => {
       this.#cause ??= error;
     });
@@ -72,7 +80,6 @@ export class Wire {
       }
     });
     socket.resume();
-    // after those who wait for `closed`, so that they find the places of this connection free
     socket.once("close", () => this.#gone(this.#cause ?? new Error("the connection was closed")));
   }
 
@@ -107,6 +114,10 @@ export class Wire {
     }
     this.#exchanges.push(...exchanges);
     this.#socket.write(bytes);
+  }
+
+  get alive(): boolean {
+    return this.#cause === null;
   }
 
   /** Ends the session once the server has done what was sent. What it still answers is dropped. */

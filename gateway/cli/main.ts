@@ -6,6 +6,7 @@ import { access } from "./commands/access.ts";
 import { audit } from "./commands/audit.ts";
 import { build } from "./commands/build.ts";
 import { config } from "./commands/config.ts";
+import { db } from "./commands/db.ts";
 import { remove } from "./commands/delete.ts";
 import { deploy } from "./commands/deploy.ts";
 import { dev } from "./commands/dev.ts";
@@ -29,7 +30,7 @@ import { packageVersion } from "./wiring.ts";
 
 const commands = [
   ...[start, serve, init, dev, test, deploy, invoke, list, versions, rollback, traffic, remove],
-  ...[secrets, access, keys, audit, logs, stats, config, build, meter],
+  ...[secrets, access, keys, audit, logs, stats, config, db, build, meter],
 ];
 
 async function main(argv: string[]): Promise<void> {

@@ -16,6 +16,7 @@ import { Recorder } from "../store/recorder.ts";
 import { type InvokeResult, invokeForAdmin } from "./admin-invoke.ts";
 import { createEdgeApp } from "./app.ts";
 import { Registry } from "./registry.ts";
+import { functionServer } from "./serve.ts";
 
 export interface EdgeDeps extends EdgeParts, Pick<InvokerDeps, "logs" | "metrics" | "log"> {
   config: EdgeConfig;
@@ -50,22 +51,27 @@ export class Edge implements Fleet {
       onError: (error) => log.error({ err: error }, "executions could not be recorded; will try again"),
     });
     const recorder = this.#recorder;
-    this.#invoker = new Invoker({ runtime, admission: this.#admission, recorder, logs, metrics, log });
+    const { tracing } = config;
+    this.#invoker = new Invoker({
+      ...{ runtime, admission: this.#admission, recorder, logs, metrics, log, tracing },
+    });
   }
 
   /** Takes in what is deployed and listens. Throws `ListenError`. */
   async open(how: Pick<ListenOptions, "shared" | "socket"> = {}): Promise<void> {
     for (const stored of this.#deps.catalog.list()) this.#registry.put(stored);
     const { config, log } = this.#deps;
-    const app = createEdgeApp({
+    const deps = {
       config,
       registry: this.#registry,
       invoker: this.#invoker,
       admission: this.#admission,
       scopes: this.#scopes,
       log,
-    });
-    this.#listener = await listen({ ...config.edge, portSetting: "PORT", fetch: app.fetch, ...how });
+    };
+    const { fetch } = createEdgeApp(deps);
+    const serve = functionServer(deps);
+    this.#listener = await listen({ ...config.edge, portSetting: "PORT", fetch, serve, ...how });
   }
 
   /** Where it listens, for a process that is to listen there as well. */
@@ -97,7 +103,9 @@ export class Edge implements Fleet {
     requestId: string,
     signal: AbortSignal,
   ): Promise<InvokeResult> {
-    using scope = new RequestScope(this.#deps.config.limits.requestTimeoutMs, signal, this.#scopes);
+    using scope = new RequestScope(this.#deps.config.limits.requestTimeoutMs, this.#scopes);
+    if (signal.aborted) scope.clientGone();
+    signal.addEventListener("abort", () => scope.clientGone(), { once: true });
     return await invokeForAdmin(this.#invoker, this.#version(name, input.version), input, requestId, scope);
   }
 

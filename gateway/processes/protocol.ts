@@ -46,6 +46,7 @@ const outcomeKind = z.enum([
   "timedOut",
   "outOfMemory",
   "outOfFuel",
+  "outOfCpu",
   "stackOverflow",
   "invalidResponse",
   "responseTooLarge",
@@ -129,7 +130,7 @@ const invocationRow = z.strictObject({
   databaseMs: amount.nullable(),
   killReason: z
     .enum([
-      ...(["timeout", "memory", "fuel", "stack", "response_size", "trap", "client_gone"] as const),
+      ...(["timeout", "memory", "fuel", "cpu", "stack", "response_size", "trap", "client_gone"] as const),
       ...(["server_stopped", "worker_ended"] as const),
     ])
     .nullable(),

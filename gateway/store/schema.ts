@@ -180,6 +180,7 @@ export type KillReason =
   | "timeout"
   | "memory"
   | "fuel"
+  | "cpu"
   | "stack"
   | "response_size"
   | "trap"

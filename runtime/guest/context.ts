@@ -1,27 +1,30 @@
-import type { RequestHead } from "../protocol.ts";
+import { HeadLine } from "../protocol.ts";
 import type { AbortSignal } from "./abort.ts";
 import type { Content } from "./body.ts";
 import { log } from "./console.ts";
+import { type Head, headLine } from "./head.ts";
 import { waitUntil } from "./invocation.ts";
 import { incomingRequest, type Request } from "./request.ts";
 import { env } from "./variables.ts";
 
 /** The last argument of every handler. */
 export class Context {
-  readonly requestId: string;
-  readonly functionName: string;
-  readonly version: number;
-  #head: RequestHead;
-  #body: Content;
+  readonly #head: Head;
+  readonly #body: Content;
   #request: Request | null = null;
 
-  constructor(head: RequestHead, body: Content) {
-    const { context } = head;
-    this.requestId = context.requestId;
-    this.functionName = context.functionName;
-    this.version = context.version;
+  constructor(head: Head, body: Content) {
     this.#head = head;
     this.#body = body;
+  }
+  get requestId(): string {
+    return headLine(this.#head, HeadLine.requestId);
+  }
+  get functionName(): string {
+    return headLine(this.#head, HeadLine.functionName);
+  }
+  get version(): number {
+    return +headLine(this.#head, HeadLine.version);
   }
   /** The HTTP request, for event-style handlers too. */
   get request(): Request {

@@ -1,8 +1,8 @@
-import type { RequestHead } from "../protocol.ts";
-import { Event } from "../protocol.ts";
+import { Event, HeadLine, RequestFlag } from "../protocol.ts";
 import { beginTime } from "./clock.ts";
 import { Context } from "./context.ts";
 import { type Entry, findEntry, listenIfExported } from "./entry.ts";
+import { type Head, headLine } from "./head.ts";
 import { hostError, settle } from "./host.ts";
 import { abort, begin, fail, sendFailure, uncaught } from "./invocation.ts";
 import { clearEntries } from "./performance.ts";
@@ -12,7 +12,7 @@ import { reportSoon } from "./rejections.ts";
 import { reply } from "./reply.ts";
 import { Response } from "./response.ts";
 import { checkTimers } from "./timers.ts";
-import { setEnv } from "./variables.ts";
+import { setVariables } from "./variables.ts";
 
 let registered: Record<string, unknown> = {};
 let entry: Entry = () => {
@@ -39,29 +39,30 @@ function build(): void {
 /** The host's only way in. */
 export function dispatch(event: Event, id: number, text: string, bytes: Uint8Array): void {
   try {
-    if (event === Event.request) handle(text, bytes);
+    if (event === Event.request) handle(id, text, bytes);
     else if (event === Event.complete) settle(id, null, text, bytes);
     else if (event === Event.reject) settle(id, hostError(text), "", bytes);
     else if (event === Event.abort) abort();
+    else if (event === Event.variables) setVariables(parseJson(text) as Record<string, string>);
     else if (event === Event.built) build();
   } catch (error) {
     uncaught(error);
   }
 }
 
-function handle(text: string, bytes: Uint8Array): void {
-  const head = parseJson(text) as RequestHead;
-  begin(head.method);
-  beginTime(head.now);
+function handle(flags: number, text: string, bytes: Uint8Array): void {
+  const head: Head = { text, lines: null };
+  begin((flags & RequestFlag.head) !== 0);
+  beginTime(() => +headLine(head, HeadLine.now));
   clearEntries();
-  setEnv(head.env);
   reportSoon();
-  const body = head.stream
-    ? sourceStream(ownBody)
-    : bytes.length === 0
-      ? null
-      : (bytes as Uint8Array<ArrayBuffer>);
-  const result = entry(new Context(head, body), body, head.method);
+  const body =
+    (flags & RequestFlag.stream) !== 0
+      ? sourceStream(ownBody)
+      : bytes.length === 0
+        ? null
+        : (bytes as Uint8Array<ArrayBuffer>);
+  const result = entry(new Context(head, body), body, head);
   if (!(result instanceof Response) && typeof (result as PromiseLike<unknown> | null)?.then === "function") {
     then(resolved(result), reply, fail);
   } else reply(result);

@@ -1,6 +1,8 @@
+import { HeadLine } from "../protocol.ts";
 import type { Content } from "./body.ts";
 import type { Context } from "./context.ts";
 import { Event } from "./events.ts";
+import { type Head, headLine } from "./head.ts";
 import { sendEmpty } from "./invocation.ts";
 import { decodeText, parseJson, then } from "./primordials.ts";
 import type { Request } from "./request.ts";
@@ -9,7 +11,7 @@ import { isStream, readAll } from "./stream.ts";
 import { env } from "./variables.ts";
 
 /** Answers one request; the value it returns (or promises) is turned into a response. */
-export type Entry = (context: Context, body: Content, method: string) => unknown;
+export type Entry = (context: Context, body: Content, head: Head) => unknown;
 type RequestHandler = (request: Request, context: Context, body?: Content) => unknown;
 type Namespace = Record<string, unknown>;
 
@@ -164,7 +166,8 @@ function methodEntry(byMethod: Record<string, RequestHandler>): Entry {
   const allowed = new Set([...Object.keys(byMethod), "OPTIONS"]);
   if (byMethod.GET) allowed.add("HEAD");
   const allow = methods.filter((name) => allowed.has(name)).join(", ");
-  return (context, _body, method) => {
+  return (context, _body, head) => {
+    const method = headLine(head, HeadLine.method);
     const handle = byMethod[method] ?? (method === "HEAD" ? byMethod.GET : undefined);
     if (handle) return handle(context.request, context);
     sendEmpty(method === "OPTIONS" ? 204 : 405, [["allow", allow]]);

@@ -13,8 +13,8 @@ let waiting = 0;
 let aborted = false;
 let abortListener: ((reason?: unknown) => void) | null = null;
 
-export function begin(method: string): void {
-  bodyless = method === "HEAD";
+export function begin(isHead: boolean): void {
+  bodyless = isHead;
   answered = false;
   waiting = 0;
   aborted = false;
@@ -22,16 +22,23 @@ export function begin(method: string): void {
   forgetPending();
 }
 
-// The most frequent heads need no serialization.
-const jsonList: HeaderList = [["content-type", "application/json"]];
-const jsonHead = stringifyJson({ status: 200, headers: jsonList });
+/** The header lists of bodies that say what they are: shared, so that the most frequent heads are known and need no serialization. */
+export const jsonHeaders: HeaderList = [["content-type", "application/json"]];
+export const textHeaders: HeaderList = [["content-type", "text/plain;charset=UTF-8"]];
+const jsonHead = stringifyJson({ status: 200, headers: jsonHeaders });
+const textHead = stringifyJson({ status: 200, headers: textHeaders });
 
-export function sendJson(text: string): void {
-  sendHead(jsonHead, { status: 200, headers: jsonList }, encodeText(text));
+function serialize(head: ResponseHead): string {
+  const { status, headers } = head;
+  if (status === 200 && !head.more && !head.stream && head.statusText === undefined) {
+    if (headers === jsonHeaders) return jsonHead;
+    if (headers === textHeaders) return textHead;
+  }
+  return stringifyJson(head);
 }
 
-export function send(head: ResponseHead, body: Uint8Array): void {
-  sendHead(null, head, body);
+export function sendJson(text: string): void {
+  send({ status: 200, headers: jsonHeaders }, encodeText(text));
 }
 
 /** Sends a response whose body follows as the stream brings it. */
@@ -50,14 +57,11 @@ export function sendStream(head: ResponseHead, body: ReadableStream): void {
   });
 }
 
-function sendHead(ready: string | null, head: ResponseHead, body: Uint8Array): void {
+export function send(head: ResponseHead, body: Uint8Array): void {
   if (answered) return;
   answered = true;
-  if (waiting > 0) {
-    head.more = true;
-    ready = null;
-  }
-  host(Op.respond, ready ?? stringifyJson(head), bodyless ? noBytes : body);
+  if (waiting > 0) head.more = true;
+  host(Op.respond, serialize(head), bodyless ? noBytes : body);
 }
 
 /** Ends the invocation with a thrown value. */

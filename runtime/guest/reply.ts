@@ -1,9 +1,9 @@
 import type { HeaderList } from "../protocol.ts";
 import { type Content, takeContent, toBytes } from "./body.ts";
 import { sent } from "./entry.ts";
-import { fail, failWith, send, sendEmpty, sendJson, sendStream } from "./invocation.ts";
+import { fail, failWith, send, sendEmpty, sendJson, sendStream, textHeaders } from "./invocation.ts";
 import { encodeText, stringifyJson } from "./primordials.ts";
-import { headerListOf, Response } from "./response.ts";
+import { headerListOf, isOwnResponse, Response } from "./response.ts";
 import { isStream, wholeBytes } from "./stream.ts";
 
 const invalid = (message: string) => failWith("invalid_response", message);
@@ -23,9 +23,9 @@ export function reply(value: unknown): void {
   }
 }
 
-const textHead = () => ({ status: 200, headers: list("text/plain;charset=UTF-8") });
-const bytesHead = () => ({ status: 200, headers: list("application/octet-stream") });
-const list = (type: string): HeaderList => [["content-type", type]];
+const bytesHeaders: HeaderList = [["content-type", "application/octet-stream"]];
+const textHead = () => ({ status: 200, headers: textHeaders });
+const bytesHead = () => ({ status: 200, headers: bytesHeaders });
 
 function replyJson(value: unknown): void {
   let text: string | undefined;
@@ -39,6 +39,11 @@ function replyJson(value: unknown): void {
 }
 
 function replyResponse(response: Response): void {
+  if (!isOwnResponse(response)) {
+    const { body, status, statusText, headers } = response;
+    replyResponse(new Response(body, { status, statusText, headers }));
+    return;
+  }
   const { status, statusText } = response;
   let content: Content;
   try {

@@ -1,6 +1,7 @@
-import type { HeaderList, RequestHead } from "../protocol.ts";
+import { HeadLine } from "../protocol.ts";
 import { AbortController, AbortSignal } from "./abort.ts";
 import { Body, type Content, copyContent, extractBody, setContent, takeContent } from "./body.ts";
+import { type Head, headHeaders, headLine } from "./head.ts";
 import { Headers, headersOf } from "./headers.ts";
 import { onAbort } from "./invocation.ts";
 import { isStream } from "./stream.ts";
@@ -116,32 +117,47 @@ function readSettings(init: RequestInit, base: Settings): Settings {
   return settings;
 }
 
-export class Request extends Body {
-  #method = "GET";
-  #url: string;
-  #list: HeaderList | null = null;
-  #headers: Headers | null = null;
-  #signal: AbortSignal | null = null;
-  #redirect: Redirect = "follow";
-  #settings = defaults;
+/** One object, not fields: each private field costs as much to make as all of this. */
+interface State {
+  /** Of the invocation's own request: what has not been asked for yet is in it. */
+  head: Head | null;
+  method: string | null;
+  url: string | null;
+  headers: Headers | null;
+  signal: AbortSignal | null;
+  redirect: Redirect;
+  settings: Settings;
+}
 
-  constructor(input: unknown, init?: RequestInit | RequestHead | null, content: Content = null) {
+const newState = (head: Head | null): State => ({
+  head,
+  method: null,
+  url: null,
+  headers: null,
+  signal: null,
+  redirect: "follow",
+  settings: defaults,
+});
+
+export class Request extends Body {
+  readonly #state: State;
+
+  constructor(input: unknown, init?: RequestInit | Head | null, content: Content = null) {
     super(content);
     if (input === incoming) {
-      const head = init as RequestHead;
-      this.#method = head.method;
-      this.#url = head.url;
-      this.#list = head.headers;
+      this.#state = newState(init as Head);
       return;
     }
+    const state = newState(null);
+    this.#state = state;
     // biome-ignore lint/complexity/noArguments: how many there are is what the standard asks for
     if (arguments.length === 0) throw new TypeError("A request needs a URL");
     const base = input instanceof Request ? input : null;
-    this.#url = base ? base.#url : parseUrl(input);
+    state.url = base ? base.url : parseUrl(input);
+    state.method = base ? base.method : "GET";
     if (base) {
-      this.#method = base.#method;
-      this.#redirect = base.#redirect;
-      this.#settings = base.#settings;
+      state.redirect = base.#state.redirect;
+      state.settings = base.#state.settings;
     }
     let body: unknown;
     let headers: HeadersInit | undefined = base?.headers;
@@ -150,9 +166,9 @@ export class Request extends Body {
       const given = init as RequestInit;
       if (typeof given !== "object" && typeof given !== "function")
         throw new TypeError("A request's second argument is an object");
-      this.#settings = readSettings(given, this.#settings);
-      this.#redirect = choose(given, "redirect", this.#redirect) as Redirect;
-      if (given.method !== undefined) this.#method = checkMethod(`${given.method}`);
+      state.settings = readSettings(given, state.settings);
+      state.redirect = choose(given, "redirect", state.redirect) as Redirect;
+      if (given.method !== undefined) state.method = checkMethod(`${given.method}`);
       if (given.signal !== undefined) {
         if (given.signal !== null && !(given.signal instanceof AbortSignal))
           throw new TypeError("signal is not an AbortSignal");
@@ -161,15 +177,15 @@ export class Request extends Body {
       if (given.headers !== undefined) headers = given.headers;
       body = given.body;
     }
-    if (this.#settings.mode === "no-cors" && !/^(GET|HEAD|POST)$/.test(this.#method))
-      throw new TypeError(`A request of mode "no-cors" cannot have the method ${this.#method}`);
-    if (signal !== null) this.#signal = AbortSignal.any([signal]);
-    if (headers !== undefined) this.#headers = new Headers(headers);
+    if (state.settings.mode === "no-cors" && !/^(GET|HEAD|POST)$/.test(state.method))
+      throw new TypeError(`A request of mode "no-cors" cannot have the method ${state.method}`);
+    if (signal !== null) state.signal = AbortSignal.any([signal]);
+    if (headers !== undefined) state.headers = new Headers(headers);
     const hasBody = body !== undefined && body !== null;
-    if ((hasBody || (base && base.body !== null)) && (this.#method === "GET" || this.#method === "HEAD"))
-      throw new TypeError(`A ${this.#method} request cannot have a body`);
+    if ((hasBody || (base && base.body !== null)) && (state.method === "GET" || state.method === "HEAD"))
+      throw new TypeError(`A ${state.method} request cannot have a body`);
     const [own, contentType] = extractBody(body);
-    if (isStream(own) && this.#settings.keepalive)
+    if (isStream(own) && state.settings.keepalive)
       throw new TypeError("A request with keepalive cannot have a stream as its body");
     if (contentType !== null && !this.headers.has("content-type"))
       this.headers.set("content-type", contentType);
@@ -178,46 +194,51 @@ export class Request extends Body {
   }
 
   get method(): string {
-    return this.#method;
+    const state = this.#state;
+    state.method ??= headLine(state.head!, HeadLine.method);
+    return state.method;
   }
   get url(): string {
-    return this.#url;
+    const state = this.#state;
+    state.url ??= headLine(state.head!, HeadLine.url);
+    return state.url;
   }
   get headers(): Headers {
-    this.#headers ??= headersOf(this.#list ?? []);
-    return this.#headers;
+    const state = this.#state;
+    state.headers ??= headersOf(state.head === null ? [] : headHeaders(state.head));
+    return state.headers;
   }
   get signal(): AbortSignal {
-    if (this.#signal === null) {
+    if (this.#state.signal === null) {
       const controller = new AbortController();
-      if (this.#list !== null) onAbort((reason) => controller.abort(reason));
-      this.#signal = controller.signal;
+      if (this.#state.head !== null) onAbort((reason) => controller.abort(reason));
+      this.#state.signal = controller.signal;
     }
-    return this.#signal;
+    return this.#state.signal;
   }
   get redirect(): Redirect {
-    return this.#redirect;
+    return this.#state.redirect;
   }
   get mode(): string {
-    return this.#settings.mode;
+    return this.#state.settings.mode;
   }
   get credentials(): string {
-    return this.#settings.credentials;
+    return this.#state.settings.credentials;
   }
   get cache(): string {
-    return this.#settings.cache;
+    return this.#state.settings.cache;
   }
   get referrer(): string {
-    return this.#settings.referrer;
+    return this.#state.settings.referrer;
   }
   get referrerPolicy(): string {
-    return this.#settings.referrerPolicy;
+    return this.#state.settings.referrerPolicy;
   }
   get integrity(): string {
-    return this.#settings.integrity;
+    return this.#state.settings.integrity;
   }
   get keepalive(): boolean {
-    return this.#settings.keepalive;
+    return this.#state.settings.keepalive;
   }
   get destination(): string {
     return "";
@@ -233,15 +254,15 @@ export class Request extends Body {
   }
   clone(): Request {
     const content = copyContent(this);
-    const copy = new Request(this.#url, { signal: this.signal, headers: this.headers });
-    copy.#method = this.#method;
-    copy.#redirect = this.#redirect;
-    copy.#settings = this.#settings;
+    const copy = new Request(this.url, { signal: this.signal, headers: this.headers });
+    copy.#state.method = this.method;
+    copy.#state.redirect = this.#state.redirect;
+    copy.#state.settings = this.#state.settings;
     setContent(copy, content);
     return copy;
   }
 }
 
-export function incomingRequest(head: RequestHead, content: Content): Request {
+export function incomingRequest(head: Head, content: Content): Request {
   return new Request(incoming, head, content);
 }

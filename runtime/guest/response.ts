@@ -1,6 +1,7 @@
 import type { FetchResponse, HeaderList } from "../protocol.ts";
 import { Body, type Content, copyContent, extractBody, setContent } from "./body.ts";
 import { freezeHeaders, Headers, headersOf } from "./headers.ts";
+import { jsonHeaders, textHeaders } from "./invocation.ts";
 import { stringifyJson } from "./primordials.ts";
 
 export interface ResponseInit {
@@ -9,6 +10,8 @@ export interface ResponseInit {
   headers?: HeadersInit;
 }
 
+/** Whether it is one of ours, not of a package's class that only inherits from it. */
+export let isOwnResponse: (response: Response) => boolean;
 export let headerListOf: (response: Response) => HeaderList;
 /** The response to a fetch. */
 export let fetchedResponse: (head: FetchResponse, content: Content) => Response;
@@ -18,19 +21,44 @@ const isNullBodyStatus = (status: number) => status === 204 || status === 205 ||
 /** reason-phrase of RFC 9112. */
 const reasonPhrase = /^[\t\x20-\x7e\x80-\xff]*$/;
 
-export class Response extends Body {
-  #status = 200;
-  #statusText = "";
+/** One object, not fields: each private field costs as much to make as all of this. */
+interface State {
+  status: number;
+  statusText: string;
   /** Headers as a list, until somebody asks for the object. */
-  #list: HeaderList | null = null;
-  #headers: Headers | null = null;
-  #immutable = false;
-  #type = "default";
-  #url = "";
-  #redirected = false;
+  list: HeaderList | null;
+  headers: Headers | null;
+  immutable: boolean;
+  type: string;
+  url: string;
+  redirected: boolean;
+}
+
+const newState = (): State => ({
+  status: 200,
+  statusText: "",
+  list: null,
+  headers: null,
+  immutable: false,
+  type: "default",
+  url: "",
+  redirected: false,
+});
+
+function headersOfType(type: string): HeaderList {
+  if (type === "application/json") return jsonHeaders;
+  return type === textHeaders[0]![1] ? textHeaders : [["content-type", type]];
+}
+
+export class Response extends Body {
+  readonly #state = newState();
 
   static {
-    headerListOf = (response) => (response.#headers ? [...response.#headers] : (response.#list ?? []));
+    isOwnResponse = (response) => #state in response;
+    headerListOf = (response) => {
+      const { headers, list } = response.#state;
+      return headers ? [...headers] : (list ?? []);
+    };
   }
 
   constructor(body?: unknown, init?: ResponseInit | null) {
@@ -44,59 +72,59 @@ export class Response extends Body {
     const code = Math.trunc(Number(status)) || 0;
     if (!(code >= 200 && code <= 599))
       throw new RangeError(`The status must be between 200 and 599, not ${status}`);
-    this.#statusText = `${statusText}`;
-    if (!reasonPhrase.test(this.#statusText))
+    this.#state.statusText = `${statusText}`;
+    if (!reasonPhrase.test(this.#state.statusText))
       throw new TypeError("The status text has characters that it cannot have");
-    this.#status = code;
-    if (headers !== undefined) this.#headers = new Headers(headers);
+    this.#state.status = code;
+    if (headers !== undefined) this.#state.headers = new Headers(headers);
   }
 
   #setBody(content: Content, contentType: string | null): void {
     if (content === null) return;
-    if (isNullBodyStatus(this.#status))
-      throw new TypeError(`A response with status ${this.#status} cannot have a body`);
+    if (isNullBodyStatus(this.#state.status))
+      throw new TypeError(`A response with status ${this.#state.status} cannot have a body`);
     if (contentType !== null) {
-      if (this.#headers === null) this.#list = [["content-type", contentType]];
-      else if (!this.#headers.has("content-type")) this.#headers.set("content-type", contentType);
+      if (this.#state.headers === null) this.#state.list = headersOfType(contentType);
+      else if (!this.#state.headers.has("content-type")) this.#state.headers.set("content-type", contentType);
     }
     setContent(this, content);
   }
 
   get status(): number {
-    return this.#status;
+    return this.#state.status;
   }
   get ok(): boolean {
-    return this.#status >= 200 && this.#status <= 299;
+    return this.#state.status >= 200 && this.#state.status <= 299;
   }
   get statusText(): string {
-    return this.#statusText;
+    return this.#state.statusText;
   }
   get headers(): Headers {
-    if (this.#headers === null) {
-      this.#headers = headersOf(this.#list ?? []);
-      if (this.#immutable) freezeHeaders(this.#headers);
+    if (this.#state.headers === null) {
+      this.#state.headers = headersOf(this.#state.list ?? []);
+      if (this.#state.immutable) freezeHeaders(this.#state.headers);
     }
-    return this.#headers;
+    return this.#state.headers;
   }
   get type(): string {
-    return this.#type;
+    return this.#state.type;
   }
   get url(): string {
-    return this.#url;
+    return this.#state.url;
   }
   get redirected(): boolean {
-    return this.#redirected;
+    return this.#state.redirected;
   }
   clone(): Response {
     const content = copyContent(this);
     const copy = new Response();
-    copy.#list = headerListOf(this);
-    copy.#immutable = this.#immutable;
-    copy.#status = this.#status;
-    copy.#statusText = this.#statusText;
-    copy.#type = this.#type;
-    copy.#url = this.#url;
-    copy.#redirected = this.#redirected;
+    copy.#state.list = headerListOf(this);
+    copy.#state.immutable = this.#state.immutable;
+    copy.#state.status = this.#state.status;
+    copy.#state.statusText = this.#state.statusText;
+    copy.#state.type = this.#state.type;
+    copy.#state.url = this.#state.url;
+    copy.#state.redirected = this.#state.redirected;
     setContent(copy, content);
     return copy;
   }
@@ -113,29 +141,29 @@ export class Response extends Body {
     const { href } = new URL(url);
     if (!redirects.includes(Number(status))) throw new RangeError(`${status} is not a redirect status`);
     const response = new Response();
-    response.#status = Number(status);
-    response.#list = [["location", href]];
-    response.#immutable = true;
+    response.#state.status = Number(status);
+    response.#state.list = [["location", href]];
+    response.#state.immutable = true;
     return response;
   }
   static error(): Response {
     const response = new Response();
-    response.#status = 0;
-    response.#type = "error";
-    response.#immutable = true;
+    response.#state.status = 0;
+    response.#state.type = "error";
+    response.#state.immutable = true;
     return response;
   }
 
   static {
     fetchedResponse = (head, content) => {
       const response = new Response();
-      response.#status = head.status;
-      response.#statusText = head.statusText;
-      response.#list = head.headers;
-      response.#immutable = true;
-      response.#url = head.url;
-      response.#redirected = head.redirected;
-      response.#type = "basic";
+      response.#state.status = head.status;
+      response.#state.statusText = head.statusText;
+      response.#state.list = head.headers;
+      response.#state.immutable = true;
+      response.#state.url = head.url;
+      response.#state.redirected = head.redirected;
+      response.#state.type = "basic";
       setContent(response, content);
       return response;
     };

@@ -72,14 +72,14 @@ export class ModuleInstance {
     return this.#parts?.memories.reduce((sum, { pages }) => sum + pages.value * pageSize, 0) ?? 0;
   }
 
-  /** Makes the instance, if there is none yet, and runs its start function. Throws whatever comes out of that. */
-  prepare(): void {
+  /** Makes the instance, if there is none yet, and runs its start function. Rejects with whatever comes out of that. */
+  async prepare(): Promise<void> {
     if (this.#parts) return;
     const guest = () => ({ system: this.#current().system, memory: this.#parts!.memory });
     const imports = { [preview1Module]: preview1Imports(guest) };
-    this.host.instantiate(this.program.module, imports, ({ exports }) => {
-      this.#parts = partsOf(exports, this.program.manifest.entry);
-    });
+    const { instance, start } = this.host.prepare(this.program.module, imports);
+    this.#parts = partsOf(instance.exports, this.program.manifest.entry);
+    if (start) await this.host.run(WebAssembly.promising(start));
     // what the start function has learned of this request must not be seen by another
     if (!this.#current().system.touched) this.#remember();
   }

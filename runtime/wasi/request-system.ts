@@ -1,20 +1,16 @@
 import { randomFillSync } from "node:crypto";
 import { type FunctionLog, LogStream } from "../function-log.ts";
+import { GuestEnded } from "../metered-execution.ts";
 import type { Turns } from "../turns.ts";
 import { Descriptors, input, openDirectory, output } from "./descriptors.ts";
 import { Volume } from "./file-system.ts";
 import type { WasiSystem } from "./system.ts";
 
-/** Price of a call in fuel: a base, and one unit for each 8 bytes. */
-const callFuel = 1_000;
 /** What `/tmp` holds. */
 const scratchLimits = { bytes: 16 * 1024 * 1024, entries: 4_096 } as const;
 /** Longest sleep, ms: what fits a timer. */
 const maxSleepMs = 0x7fff_ffff;
 const msInNs = 1_000_000n;
-
-/** Thrown through a guest that is to end; its frames may catch it, but are stopped at their next check. */
-export class GuestEnded {}
 
 export interface RequestSystemOptions {
   /** The first is the program's name. */
@@ -26,8 +22,8 @@ export interface RequestSystemOptions {
   outputLimitBytes: number;
   log: FunctionLog;
   turns: Turns;
-  /** Takes fuel. */
-  charge(units: bigint): void;
+  /** Takes fuel for a call that handles so many bytes. */
+  charge(bytes: number): void;
 }
 
 /** The WASI world of one request: its body, its files, its clock. */
@@ -67,6 +63,11 @@ export class RequestSystem implements WasiSystem {
     );
   }
 
+  /** Nothing that the guest does counts any more. */
+  get over(): boolean {
+    return this.exitCode !== null || this.outputTooLarge;
+  }
+
   /** Everything that went to standard output. */
   output(): Uint8Array {
     return Buffer.concat(this.#output, this.#outputBytes);
@@ -90,8 +91,8 @@ export class RequestSystem implements WasiSystem {
   }
 
   charge(bytes: number): void {
-    if (this.exitCode !== null || this.outputTooLarge) throw new GuestEnded();
-    this.#options.charge(BigInt(callFuel + (bytes >>> 3)));
+    if (this.over) throw new GuestEnded();
+    this.#options.charge(bytes);
   }
 
   sleep(ns: bigint): Promise<void> | undefined {

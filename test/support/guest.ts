@@ -10,7 +10,7 @@ import type {
   QueryResponse,
   RequestHead,
 } from "../../runtime/protocol.ts";
-import { Event, Op, Refused, type ResponseHead } from "../../runtime/protocol.ts";
+import { Event, encodeHead, Op, Refused, RequestFlag, type ResponseHead } from "../../runtime/protocol.ts";
 
 async function load(name: string): Promise<WebAssembly.Module> {
   return WebAssembly.compile(await readFile(fileURLToPath(import.meta.resolve(`quickjs-wasi/${name}`))));
@@ -184,16 +184,17 @@ export class Guest {
   }
 
   request({ method, path = "/", headers = [], env = {}, body = "" }: TestRequest = {}): this {
-    const head: RequestHead = {
-      method: method ?? (body.length > 0 ? "POST" : "GET"),
+    const shown = method ?? (body.length > 0 ? "POST" : "GET");
+    const head = encodeHead({
+      method: shown,
       url: `http://localhost:8787${path}`,
       headers,
-      env,
       context: { requestId: "req-1", functionName: "hello", version: 3 },
       now: 0,
-    };
+    });
     const bytes = typeof body === "string" ? new TextEncoder().encode(body) : body;
-    this.dispatch(Event.request, 0, JSON.stringify(head), bytes);
+    this.dispatch(Event.variables, 0, JSON.stringify(env), new Uint8Array());
+    this.dispatch(Event.request, shown === "HEAD" ? RequestFlag.head : 0, head, bytes);
     return this;
   }
 

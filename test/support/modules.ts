@@ -3,6 +3,7 @@ import {
   type InvocationRequest,
   type InvocationResult,
   type ModuleProgram,
+  type Program,
   Runtime,
   type RuntimeOptions,
 } from "../../runtime/index.ts";
@@ -16,7 +17,7 @@ export const buildWasm = (module: Uint8Array, options: BuildOptions = {}): Promi
 export interface ModuleBench {
   runtime: Runtime;
   program(module: Uint8Array, options?: BuildOptions): Promise<ModuleProgram>;
-  run(program: ModuleProgram, options?: RunOptions): Promise<InvocationResult>;
+  run(program: Program, options?: RunOptions): Promise<InvocationResult>;
 }
 
 /** A runtime of its own, with short ways to run modules. */

@@ -12,6 +12,7 @@ import {
   type RuntimeOptions,
   type ScriptProgram,
 } from "../../runtime/index.ts";
+import type { Reuse } from "../../runtime/pool.ts";
 
 export const engine = await loadEngine();
 export const compiler = new Compiler(engine);
@@ -33,6 +34,7 @@ export const noServices: HostServices = {
 
 export const limits: InvocationLimits = {
   timeoutMs: 5_000,
+  cpuMs: null,
   memoryLimitBytes: 128 * 1024 * 1024,
   fuel: null,
   responseLimitBytes: 10 * 1024 * 1024,
@@ -55,6 +57,7 @@ export interface RunOptions extends Partial<InvocationLimits> {
   env?: Record<string, string>;
   services?: Partial<HostServices>;
   signal?: AbortSignal;
+  reuse?: Reuse;
 }
 
 /** A runtime of its own, with short ways to make and run functions. */
@@ -63,7 +66,7 @@ export function sandboxes(options?: RuntimeOptions): Bench {
   return {
     runtime,
     program: async (source) => (await runtime.load(await artifactOf(source))) as ScriptProgram,
-    run: async (program, { request, env = {}, services, signal, ...own } = {}) => {
+    run: async (program, { request, env = {}, services, signal, reuse, ...own } = {}) => {
       const result = await runtime.run(
         program,
         { method: "GET", url: "http://localhost/", headers: [], body: new Uint8Array(0), ...request },
@@ -73,6 +76,7 @@ export function sandboxes(options?: RuntimeOptions): Bench {
           context: { requestId: "r1", functionName: "test", version: 1 },
           services: { ...noServices, ...services },
           ...(signal ? { signal } : {}),
+          ...(reuse ? { reuse } : {}),
         },
       );
       return collected(result);

@@ -63,7 +63,7 @@ const behaviours: Record<string, Behaviour> = {
   memory: (_request, { limits }) => ({ kind: "outOfMemory", limitBytes: limits.memoryLimitBytes }),
   hang: async (_request, { limits, signal }) => {
     try {
-      await sleep(limits.timeoutMs, undefined, signal ? { signal } : {});
+      await sleep(limits.timeoutMs, undefined, signal ? { signal: signal as AbortSignal } : {});
       return { kind: "timedOut", timeoutMs: limits.timeoutMs };
     } catch {
       return { kind: "aborted" };

@@ -49,7 +49,7 @@ async function run(file: string): Promise<string | null> {
   const { findings } = inspectModule(readModule(bytes), basename(file));
   if (findings.length > 0) return findings.map(({ message }) => message).join(", ");
   const log = new FunctionLog();
-  const turns = new Turns(60_000, new Scheduler(), performance.now());
+  const turns = new Turns({ timeoutMs: 60_000, cpuMs: null }, new Scheduler(), "test", performance.now());
   const system = new RequestSystem({
     args: [basename(file), ...spec.args],
     env: spec.env,
@@ -73,11 +73,10 @@ async function run(file: string): Promise<string | null> {
     ),
   });
   const host = new MeterHost({ onSlice: () => "go" });
-  let memory!: GuestMemory;
+  let memory: GuestMemory;
   const imports = { [preview1Module]: preview1Imports(() => ({ system, memory })) };
-  const { exports } = host.instantiate(new WebAssembly.Module(meterBytes(bytes)), imports, (instance) => {
-    memory = new GuestMemory(instance.exports.memory as WebAssembly.Memory);
-  });
+  const { exports } = host.instantiate(new WebAssembly.Module(meterBytes(bytes)), imports);
+  memory = new GuestMemory(exports.memory as WebAssembly.Memory);
   turns.mayYield = true;
   let trap = "";
   try {

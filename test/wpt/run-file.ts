@@ -88,6 +88,7 @@ export async function runFile(root: string, file: string, source: string): Promi
       {
         limits: {
           timeoutMs,
+          cpuMs: null,
           memoryLimitBytes: 1024 * 1024 * 1024,
           fuel: null,
           responseLimitBytes: 64 * 1024 * 1024,

@@ -2,7 +2,7 @@ import { defineNumbers } from "./buffer-numbers.ts";
 import { checkEncoding, type Encoding, encodingOf, fromBytes, toBytes } from "./encodings.ts";
 import { invalidType, nodeError, outOfRange, unsupported } from "./errors.ts";
 
-export const kMaxLength = 2 ** 31 - 1;
+export const kMaxLength = Number.MAX_SAFE_INTEGER;
 export const kStringMaxLength = 2 ** 29 - 24;
 export const constants = { MAX_LENGTH: kMaxLength, MAX_STRING_LENGTH: kStringMaxLength };
 export const INSPECT_MAX_BYTES = 50;
