@@ -9,7 +9,9 @@ import { formatTable, type Table } from "./table.ts";
  * so that none is measured with the heap and the compiled code that another one left.
  */
 
-const topics = ["invocation", "build", "timeouts", "http", "waiting", "metering"];
+/** `npm run bench:db`: these start a Postgres server of their own. */
+const database = ["database", "database-load", "database-chaos"];
+const topics = ["invocation", "build", "timeouts", "http", "waiting", "metering", ...database];
 
 const { values, positionals } = parseArgs({
   options: { json: { type: "boolean", default: false } },

@@ -19,6 +19,8 @@ export interface FunctionFolder {
   /** Absolute, real path of the folder that the file names are relative to. */
   root: string;
   sources: SourceFiles;
+  /** A folder rather than one file, whose neighbours are none of the function's business. */
+  isWhole: boolean;
 }
 
 /**
@@ -40,7 +42,7 @@ export async function readSources(path: string): Promise<FunctionFolder> {
   for (const file of paths.sort()) files[file] = await readFile(join(root, file), "utf8");
   const sources: SourceFiles = { entry, files };
   checkSources(files, entry);
-  return { root, sources };
+  return { root, sources, isWhole: !isFile };
 }
 
 async function findEntry(root: string, shown: string): Promise<string> {

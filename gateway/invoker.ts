@@ -45,9 +45,9 @@ export class Invoker {
   ): Promise<InvocationResult> {
     const { admission, metrics, log } = this.#deps;
     try {
-      const program = await live.program();
+      const program = live.ready ?? (await scope.within(live.program()));
       const slot = admission.acquire(live.name, live.limits.concurrency, scope.signal);
-      const release = typeof slot === "function" ? slot : await slot;
+      const release = typeof slot === "function" ? slot : await scope.within(slot);
       let result: InvocationResult | undefined;
       try {
         result = await this.#execute(live, program, request, requestId, scope);
