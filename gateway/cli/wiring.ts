@@ -81,8 +81,8 @@ async function wireWorkers(config: Config, log: Logger): Promise<Execution> {
   };
 }
 
-function brokerSettings({ database: { url, maxConnections, timeoutMs }, dataDir }: Config) {
-  return { databaseUrl: url ?? null, dataDir, maxConnections, timeoutMs };
+function brokerSettings({ database: { url, ...rest }, dataDir }: Config) {
+  return { databaseUrl: url ?? null, dataDir, ...rest };
 }
 
 /** What it takes to run functions in this process. */
