@@ -27,6 +27,8 @@ export interface Config {
     totalConcurrency: number;
     /** Of all functions, in one process. */
     totalQueueLimit: number;
+    /** To the edge, of one process. */
+    connections: number;
     bodyLimitBytes: number;
     responseLimitBytes: number;
     sandboxes: number;
@@ -184,6 +186,7 @@ function assemble(v: Values, cwd: string): Config {
       queueLimit: v.FUNCTION_QUEUE_LIMIT,
       totalConcurrency: v.MAX_CONCURRENT,
       totalQueueLimit: v.MAX_QUEUED,
+      connections: v.MAX_CONNECTIONS,
       bodyLimitBytes: v.MAX_BODY_MB * 1048576,
       responseLimitBytes: v.MAX_RESPONSE_MB * 1048576,
       sandboxes: v.MAX_SANDBOXES,

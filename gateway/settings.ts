@@ -180,6 +180,7 @@ export const SETTINGS = {
     1000,
     "requests waiting for a slot in one process, of all functions",
   ),
+  MAX_CONNECTIONS: setting(wholeNumber(1, 100_000), 10_000, "connections to the edge in one process"),
   MAX_SANDBOXES: setting(wholeNumber(1, 5_000), 100, "sandboxes alive at once"),
   THIMBLE_WORKERS: optional(
     wholeNumber(0, 256),
