@@ -10,6 +10,9 @@ import { formatTable, type Table } from "./table.ts";
  */
 
 const topics = [
+  "database",
+  "database-load",
+  "database-chaos",
   "invocation",
   "build",
   "timeouts",

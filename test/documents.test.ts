@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { readdirSync } from "node:fs";
+import { readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { blocksOf, comparable, DocumentShell, readDocument } from "./support/document-shell.ts";
@@ -19,6 +20,32 @@ const documents = [
     .filter((name) => !name.includes("."))
     .map((name) => `examples/${name}/README.md`),
 ];
+
+/** Whole functions: those that mark an entry. The rules of the analysis show bad ones, which have tests of their own. */
+const functionsOf = (path: string) =>
+  blocksOf(readDocument(path)).filter(
+    ({ language, code }) => /^tsx?$/.test(language) && code.includes("@function"),
+  );
+
+describe("functions in", () => {
+  let shell: DocumentShell;
+  before(async () => {
+    shell = await DocumentShell.start();
+  });
+  after(() => shell?.close());
+
+  for (const path of documents.filter((name) => name.startsWith("docs/") && name !== "docs/ANALYSIS.md")) {
+    const functions = functionsOf(path);
+    if (functions.length === 0) continue;
+    test(`${path}: all ${functions.length} can be deployed`, async () => {
+      for (const [n, { code }] of functions.entries()) {
+        writeFileSync(join(shell.folder, "documented.ts"), code);
+        const { output, code: exit } = await shell.run(`npx thimble deploy documented-${n} documented.ts`);
+        assert.equal(exit, 0, `${code}\n${output}`);
+      }
+    });
+  }
+});
 
 describe("commands in", () => {
   let shell: DocumentShell;

@@ -53,7 +53,8 @@ export class DocumentShell {
 
   static async start(): Promise<DocumentShell> {
     const shell = new DocumentShell();
-    for (const name of ["examples", "templates"]) symlinkSync(join(root, name), join(shell.folder, name));
+    for (const name of ["examples", "templates", "node_modules"])
+      symlinkSync(join(root, name), join(shell.folder, name));
     shell.#server = spawn(process.execPath, [main, "serve", "--json"], {
       cwd: shell.folder,
       env: { ...shell.#env(), PORT: "0", ADMIN_PORT: "0" },
