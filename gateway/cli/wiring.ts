@@ -91,8 +91,8 @@ async function wireWorkers(config: Config, log: Logger): Promise<Execution> {
   };
 }
 
-function brokerSettings({ database: { url, maxConnections, timeoutMs }, dataDir }: Config) {
-  return { databaseUrl: url ?? null, dataDir, maxConnections, timeoutMs };
+function brokerSettings({ database: { url, ...rest }, dataDir }: Config) {
+  return { databaseUrl: url ?? null, dataDir, ...rest };
 }
 
 /** What it takes to run functions in this process. */
@@ -124,9 +124,9 @@ export async function createEdgeParts(
 
 /** A function folder made ready to be sent: sources, and the bundle made here, where its npm packages are. */
 export async function prepareDeployment(path: string): Promise<{ sources: SourceFiles; bundle: Bundle }> {
-  const { root, sources } = await readSources(path);
+  const { root, sources, isWhole } = await readSources(path);
   const { bundle } = await import("../../compiler/bundle.ts");
-  const made = await bundle(root, sources.entry);
+  const made = await bundle(root, sources.entry, { withFiles: isWhole });
   return {
     sources: { entry: sources.entry, files: made.files },
     bundle: made.bundle,
