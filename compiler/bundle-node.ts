@@ -19,6 +19,7 @@ const supported = new Set([
   "http",
   "https",
   "module",
+  "net",
   "os",
   "path",
   "path/posix",
@@ -40,6 +41,9 @@ const supported = new Set([
   "util/types",
   "zlib",
 ]);
+
+/** Modules with little in them that works. */
+export const isMostlyMissing = (specifier: string): boolean => specifier.replace(/^node:/, "") === "net";
 
 /** The file that stands for a module of Node, named with or without `node:`; undefined for what a sandbox does not have. */
 export function nodeModuleFile(specifier: string): string | undefined {

@@ -1,8 +1,9 @@
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { dirname, isAbsolute, join, resolve } from "node:path";
 import type { Plugin } from "rolldown";
 import { parseSource, refuseHostile } from "./analyze/parse.ts";
 import { SourceText } from "./analyze/source-text.ts";
+import { keepContextAtAwaits } from "./async-context.ts";
 import { type ContentType, contentModuleId, contentOf, contentTypes } from "./bundle-content.ts";
 import { functionFiles } from "./bundle-files.ts";
 import { META_SPECIFIER, metaModule, withDirname, withMeta } from "./bundle-meta.ts";
@@ -20,7 +21,7 @@ import {
   requiredModuleId,
   virtualModule,
 } from "./bundle-modules.ts";
-import { asPlatformImport, nodeModuleFile } from "./bundle-node.ts";
+import { asPlatformImport, isMostlyMissing, nodeModuleFile } from "./bundle-node.ts";
 import { isInPackage, isInside, moduleId, realFile, shownPath } from "./bundle-paths.ts";
 import type { BundleReport } from "./bundle-report.ts";
 import type { ImportMap } from "./import-map.ts";
@@ -41,6 +42,8 @@ export interface FunctionPluginOptions {
   withFiles: boolean;
 }
 
+const asyncHooks = nodeModuleFile("async_hooks");
+
 /**
  * Everything that is special about bundling a function: the registering entry, `thimble:db`, Node's modules and stand-ins for those that
  * there are not, files that are imported as what they are, TypeScript through swc, and the refusal of sources that would overflow the
@@ -49,8 +52,7 @@ export interface FunctionPluginOptions {
 export function functionPlugin(options: FunctionPluginOptions): Plugin {
   const { root, entry, settings, importMap, report, confined } = options;
   const entryPath = join(root, entry);
-  /** Modules that are the platform's, with the packages that those are made of. */
-  const platform = new Set<string>();
+  const { platform } = report;
   const isOwn = (id: string) => !platform.has(id) && !isInPackage(shownPath(root, id));
 
   return {
@@ -67,30 +69,32 @@ export function functionPlugin(options: FunctionPluginOptions): Plugin {
       const node = required || isHostModule(name) || isBareBuiltin(name) ? nodeModuleFile(name) : undefined;
       if (node !== undefined) {
         platform.add(node);
+        if (isMostlyMissing(name)) warnOfMissing(name, importer);
         return kind === "require-call" && !required ? requiredModuleId(name) : node;
       }
       if (isHostModule(specifier)) return host(specifier, importer);
-      if (specifier.startsWith("thimble:")) return missing(written, importer, kind);
+      if (specifier.startsWith("thimble:")) return missing(written, mapped, importer, kind);
       if (attributes.type === "text" || attributes.type === "bytes") {
         const file = resolve(dirname(importer ? realFile(importer) : entryPath), specifier);
         if (!/^\.{0,2}\//.test(specifier) || (confined && !isInside(root, file)))
-          return missing(written, importer, kind);
+          return missing(written, mapped, importer, kind);
         return contentModuleId(attributes.type, file);
       }
-      const resolved = await this.resolve(specifier, importer && realFile(importer), {
-        kind,
-        skipSelf: true,
-      });
-      if (resolved?.id.startsWith("\0rolldown/empty")) return EMPTY_ID;
+      const found = await this.resolve(specifier, importer && realFile(importer), { kind, skipSelf: true });
+      const leftOut = found && /^\0rolldown\/empty[^?]*\??(.*)$/.exec(found.id);
+      // files of its own that a package leaves out in browsers are for Node, whose modules are there
+      const ownFile = leftOut && /^\.\.?\//.test(specifier) ? await fileOf(leftOut[1]!) : undefined;
+      if (leftOut && ownFile === undefined) return EMPTY_ID;
+      const resolved = ownFile === undefined ? found : { ...found!, id: ownFile };
       if (confined && !fromPlatform && resolved && !isInside(root, resolved.id))
-        return missing(written, importer, kind);
+        return missing(written, mapped, importer, kind);
       if (resolved && !resolved.external && isAbsolute(resolved.id.replace(/^\0/, ""))) {
         const id = moduleId(root, resolved.id);
         if (fromPlatform) platform.add(id);
         return { ...resolved, id };
       }
       if (isBareBuiltin(specifier)) return host(specifier, importer);
-      return missing(written, importer, kind);
+      return missing(written, mapped, importer, kind);
     },
     async load(id) {
       if (id === FILES_ID) return files();
@@ -124,6 +128,8 @@ export function functionPlugin(options: FunctionPluginOptions): Plugin {
         throw error;
       }
     },
+    renderChunk: (code, { moduleIds }) =>
+      moduleIds.some((id) => id === asyncHooks) ? keepContextAtAwaits(code) : null,
   };
 
   async function files(): Promise<{ code: string; moduleType: "js" }> {
@@ -145,7 +151,11 @@ export function functionPlugin(options: FunctionPluginOptions): Plugin {
   }
 
   function host(specifier: string, importer: string | undefined): string {
-    const id = hostModuleId(specifier);
+    warnOfMissing(specifier, importer);
+    return hostModuleId(specifier);
+  }
+
+  function warnOfMissing(specifier: string, importer: string | undefined): void {
     if (importer !== undefined && !isVirtual(importer) && !platform.has(importer)) {
       report.addImportWarning(importer, specifier, {
         rule: "unsupported-module",
@@ -153,10 +163,10 @@ export function functionPlugin(options: FunctionPluginOptions): Plugin {
         hint: "Leave it if the function never gets there; otherwise use web standards or another package.",
       });
     }
-    return id;
   }
 
-  function missing(specifier: string, importer: string | undefined, kind: string): string {
+  /** `meant` is what the import map makes of the specifier. */
+  function missing(specifier: string, meant: string, importer: string | undefined, kind: string): string {
     const from = importer ?? entryPath;
     if (isInPackage(shownPath(root, from)) && kind !== "import-statement") {
       report.addImportWarning(from, specifier, {
@@ -164,7 +174,7 @@ export function functionPlugin(options: FunctionPluginOptions): Plugin {
         message: `"${specifier}" is not installed: requiring it throws`,
         hint: "Leave it if it is an optional dependency; otherwise install it.",
       });
-    } else report.addUnresolved(from, specifier, entry);
+    } else report.addUnresolved(from, specifier, entry, meant);
     return missingModuleId(specifier);
   }
 }
@@ -177,6 +187,15 @@ function packageName(specifier: string): string {
   return specifier
     .replace(/^npm:\/?((?:@[^/]+\/)?[^/@]+)(?:@[^/]+)?/, "$1")
     .replace(/^jsr:\/?@([^/]+)\/([^/@]+)(?:@[^/]+)?/, "@jsr/$1__$2");
+}
+
+/** A file whose name may lack its extension. */
+async function fileOf(path: string): Promise<string | undefined> {
+  for (const extension of ["", ".js", ".cjs", ".json", "/index.js"]) {
+    const found = await stat(path + extension).catch(() => undefined);
+    if (found?.isFile()) return path + extension;
+  }
+  return undefined;
 }
 
 /** Rolldown's name for what a file holds; only code files are named `index` or `mod` here. */

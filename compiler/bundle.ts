@@ -58,7 +58,7 @@ export async function bundle(
     throw new CompileError(`the bundle has ${bytes} bytes; ${MAX_BUNDLE_BYTES} is the limit`);
   }
   return {
-    bundle: { code, map: portableMap(folder, chunk), warnings: report.warnings },
+    bundle: { code, map: portableMap(folder, chunk, report.platform), warnings: report.warnings },
     files: report.sortedFiles(),
   };
 }
@@ -136,9 +136,12 @@ const firstLine = (text: string) => /\S.*/.exec(text)?.[0].replace(/^\[[A-Z_]+\]
 
 const withoutMapComment = (code: string) => code.replace(/\n\/\/# sourceMappingURL=.*\s*$/, "\n");
 
-function portableMap(root: string, { map }: OutputChunk): string {
+function portableMap(root: string, { map }: OutputChunk, platform: ReadonlySet<string>): string {
   if (!map) throw new CompileError("the bundler gave no source map");
-  const sources = map.sources.map((source) => shownPath(root, source));
+  const sources = map.sources.map((source) => {
+    const shown = shownPath(root, source);
+    return platform.has(source) && !shown.startsWith("thimble:") ? `thimble:${shown}` : shown;
+  });
   return JSON.stringify({
     version: 3,
     file: "bundle.js",

@@ -1,3 +1,4 @@
+import type { Cancellation } from "../runtime/execution.ts";
 import { PlatformError } from "./errors.ts";
 import { Gate, type Lender, type Release } from "./gate.ts";
 
@@ -43,7 +44,7 @@ export class Admission {
    * `concurrency_limit` when the queue is full or the wait too long, `overloaded` when that is so for all functions together and when
    * draining, and `client_closed` when `signal` fires first.
    */
-  acquire(key: string, limit: number, signal?: AbortSignal): Release | Promise<Release> {
+  acquire(key: string, limit: number, signal?: Cancellation): Release | Promise<Release> {
     const refusal = this.#refusal();
     if (refusal) throw refusal;
     const slot = this.#gate(key).acquire(limit, signal);
@@ -117,12 +118,12 @@ export class Admission {
     return gate;
   }
 
-  async #waited(key: string, slot: Promise<Release>, signal: AbortSignal | undefined): Promise<Release> {
+  async #waited(key: string, slot: Promise<Release>, signal: Cancellation | undefined): Promise<Release> {
     return this.#withTotal(key, await slot, signal);
   }
 
   /** The function's slot is had; now one of all. */
-  #withTotal(key: string, own: Release, signal: AbortSignal | undefined): Release | Promise<Release> {
+  #withTotal(key: string, own: Release, signal: Cancellation | undefined): Release | Promise<Release> {
     const both = (total: Release) => () => {
       own();
       total();

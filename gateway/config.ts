@@ -27,19 +27,42 @@ export interface Config {
     totalConcurrency: number;
     /** Of all functions, in one process. */
     totalQueueLimit: number;
+    /** To the edge, of one process. */
+    connections: number;
     bodyLimitBytes: number;
     responseLimitBytes: number;
     sandboxes: number;
   };
-  database: { url: string | undefined; maxConnections: number; timeoutMs: number };
+  database: {
+    url: string | undefined;
+    maxConnections: number;
+    timeoutMs: number;
+    /** Of one execution. */
+    caps: { queries: number; rows: number; resultBytes: number; paramBytes: number; heldMs: number };
+  };
   egressAllow: readonly string[];
   /** Processes that run functions; with 0, the server's own process does. */
   workers: { count: number; memoryLimitBytes: number };
   /** Older rows of `function_invocations` are deleted. */
   historyDays: number;
+  /** Older rows of `audit_log` are deleted. */
+  auditDays: number;
+  /** One function's log file; there is one more of this size. */
+  functionLogBytes: number;
+  /** Where spans go; absent: nowhere. */
+  otlp: { endpoint: string; headers: Record<string, string> } | undefined;
   requireAnnotation: boolean;
   edge: { host: string; port: number };
-  admin: { host: string; port: number; key: string | undefined };
+  admin: {
+    host: string;
+    port: number;
+    key: string | undefined;
+    /** Files; absent: no TLS. */
+    tls: { certFile: string; keyFile: string } | undefined;
+    allowInsecure: boolean;
+    /** Where commands find the API, if not on this machine. */
+    url: string | undefined;
+  };
   store: { url: string | undefined };
   /** Seals functions' secrets; absent: the one in the data folder. */
   masterKey: string | undefined;
@@ -51,10 +74,13 @@ export interface Config {
 /** What a process that runs functions knows of the settings: limits and addresses, nothing secret. */
 export type EdgeConfig = Pick<Config, "limits" | "egressAllow" | "edge" | "logLevel"> & {
   databaseTimeoutMs: number;
+  /** Whether executions are traced. */
+  tracing: boolean;
 };
 
-export function edgeConfig({ limits, egressAllow, edge, logLevel, database }: Config): EdgeConfig {
-  return { limits, egressAllow, edge, logLevel, databaseTimeoutMs: database.timeoutMs };
+export function edgeConfig({ limits, egressAllow, edge, logLevel, database, otlp }: Config): EdgeConfig {
+  const tracing = otlp !== undefined;
+  return { limits, egressAllow, edge, logLevel, databaseTimeoutMs: database.timeoutMs, tracing };
 }
 
 /**
@@ -114,6 +140,31 @@ type Values = {
     : never;
 };
 
+function tlsFiles({ ADMIN_TLS_CERT: cert, ADMIN_TLS_KEY: key }: Values, cwd: string) {
+  if (cert !== undefined && key !== undefined) {
+    return { certFile: resolve(cwd, cert), keyFile: resolve(cwd, key) };
+  }
+  if (cert === undefined && key === undefined) return undefined;
+  const [given, missing] =
+    cert === undefined ? ["ADMIN_TLS_KEY", "ADMIN_TLS_CERT"] : ["ADMIN_TLS_CERT", "ADMIN_TLS_KEY"];
+  throw new ConfigError([{ name: given!, value: cert ?? key ?? "", message: `${missing} is missing` }]);
+}
+
+/** Never the platform's own: its tables are no function's business. */
+function functionDatabase({ FUNCTION_DATABASE_URL: url, DATABASE_URL: own }: Values): string | undefined {
+  if (url === undefined || own === undefined || whereOf(url) !== whereOf(own)) return url;
+  const message = "must not be the database of DATABASE_URL, which holds the platform's own tables";
+  throw new ConfigError([
+    { name: "FUNCTION_DATABASE_URL", value: shown("FUNCTION_DATABASE_URL", url), message },
+  ]);
+}
+
+function whereOf(url: string): string {
+  const { hostname, port, pathname } = new URL(url);
+  const host = /^(localhost|127\..*|\[::1\]|)$/.test(hostname) ? "localhost" : hostname.toLowerCase();
+  return `${host}:${port || 5432}${pathname}`;
+}
+
 function timeoutMsOf({ FUNCTION_TIMEOUT_SECONDS: seconds, FUNCTION_TIMEOUT_MS: ms }: Values): number {
   return seconds === undefined ? ms : Math.round(seconds * 1000);
 }
@@ -135,14 +186,22 @@ function assemble(v: Values, cwd: string): Config {
       queueLimit: v.FUNCTION_QUEUE_LIMIT,
       totalConcurrency: v.MAX_CONCURRENT,
       totalQueueLimit: v.MAX_QUEUED,
+      connections: v.MAX_CONNECTIONS,
       bodyLimitBytes: v.MAX_BODY_MB * 1048576,
       responseLimitBytes: v.MAX_RESPONSE_MB * 1048576,
       sandboxes: v.MAX_SANDBOXES,
     },
     database: {
-      url: v.FUNCTION_DATABASE_URL,
+      url: functionDatabase(v),
       maxConnections: v.FUNCTION_DB_MAX_CONNECTIONS,
       timeoutMs: v.FUNCTION_DB_TIMEOUT_MS,
+      caps: {
+        queries: v.FUNCTION_DB_MAX_QUERIES,
+        rows: v.FUNCTION_DB_MAX_ROWS,
+        resultBytes: v.FUNCTION_DB_MAX_RESULT_MB * 1048576,
+        paramBytes: v.FUNCTION_DB_MAX_PARAMS_MB * 1048576,
+        heldMs: v.FUNCTION_DB_MAX_TIME_MS ?? 2 * v.FUNCTION_DB_TIMEOUT_MS,
+      },
     },
     egressAllow: v.FUNCTION_EGRESS_ALLOW,
     workers: {
@@ -150,9 +209,22 @@ function assemble(v: Values, cwd: string): Config {
       memoryLimitBytes: v.THIMBLE_WORKER_MEMORY_MB * 1048576,
     },
     historyDays: v.FUNCTION_HISTORY_DAYS,
+    auditDays: v.THIMBLE_AUDIT_DAYS,
+    functionLogBytes: v.FUNCTION_LOG_MB * 1048576,
+    otlp:
+      v.OTEL_EXPORTER_OTLP_ENDPOINT === undefined
+        ? undefined
+        : { endpoint: v.OTEL_EXPORTER_OTLP_ENDPOINT, headers: v.OTEL_EXPORTER_OTLP_HEADERS },
     requireAnnotation: v.FUNCTION_REQUIRE_ANNOTATION,
     edge: { host: v.HOST, port: v.PORT },
-    admin: { host: v.ADMIN_HOST, port: v.ADMIN_PORT, key: v.THIMBLE_ADMIN_KEY },
+    admin: {
+      host: v.ADMIN_HOST,
+      port: v.ADMIN_PORT,
+      key: v.THIMBLE_ADMIN_KEY,
+      tls: tlsFiles(v, cwd),
+      allowInsecure: v.ADMIN_ALLOW_INSECURE,
+      url: v.THIMBLE_ADMIN_URL,
+    },
     store: { url: v.DATABASE_URL },
     masterKey: v.THIMBLE_MASTER_KEY,
     dataDir: resolve(cwd, v.THIMBLE_DATA_DIR),

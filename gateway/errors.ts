@@ -15,6 +15,7 @@ export const STATUS_OF_CODE = {
   method_not_allowed: 405,
   request_timeout: 408,
   payload_too_large: 413,
+  headers_too_large: 431,
   analysis_failed: 422,
   compile_failed: 422,
   concurrency_limit: 429,
@@ -64,15 +65,26 @@ export interface ErrorBody {
   error: { code: ErrorCode; message: string; requestId: string };
 }
 
-/** Body and headers of an error answer. */
-export function errorResponse(error: PlatformError, requestId: string): Response {
+/** An error as it is answered. */
+export interface ErrorAnswer {
+  status: number;
+  headers: Record<string, string>;
+  body: string;
+}
+
+export function errorAnswer(error: PlatformError, requestId: string): ErrorAnswer {
   const body: ErrorBody & { analysis?: Analysis } = {
     error: { code: error.code, message: error.message, requestId },
   };
   if (error.analysis) body.analysis = error.analysis;
   const headers: Record<string, string> = { "content-type": "application/json", "x-request-id": requestId };
   if (error.retryAfterSeconds !== undefined) headers["retry-after"] = String(error.retryAfterSeconds);
-  return new Response(JSON.stringify(body), { status: error.status, headers });
+  return { status: error.status, headers, body: JSON.stringify(body) };
+}
+
+export function errorResponse(error: PlatformError, requestId: string): Response {
+  const { status, headers, body } = errorAnswer(error, requestId);
+  return new Response(body, { status, headers });
 }
 
 /** The `code` of an error made by another layer, if it has one. */

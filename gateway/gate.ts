@@ -1,3 +1,4 @@
+import type { Cancellation } from "../runtime/execution.ts";
 import { PlatformError } from "./errors.ts";
 
 /** Lends slots of limits that hold over several processes. */
@@ -80,7 +81,7 @@ export class Gate {
    * One of `limit` slots; waits in the queue when all are taken. Throws the refusal when the queue is full or the wait too long, and
    * `client_closed` when `signal` fires first.
    */
-  acquire(limit: number, signal?: AbortSignal): Release | Promise<Release> {
+  acquire(limit: number, signal?: Cancellation): Release | Promise<Release> {
     if (signal?.aborted) throw clientClosed();
     this.#limit = limit;
     if (!this.#options.lender) {
@@ -156,7 +157,7 @@ export class Gate {
     this.#options.lender?.want(this.#options.key, wanted);
   }
 
-  #wait(signal: AbortSignal | undefined): Promise<Release> {
+  #wait(signal: Cancellation | undefined): Promise<Release> {
     const { queueTimeoutMs, lender, refusal } = this.#options;
     return new Promise((resolve, reject) => {
       const leave = () => {
@@ -178,7 +179,7 @@ export class Gate {
       const onAbort = () => waiter.refuse(clientClosed());
       const waitMs = lender ? Math.max(queueTimeoutMs, LOAN_MS) : queueTimeoutMs;
       const timer = setTimeout(() => waiter.refuse(refusal(this.#limit)), waitMs);
-      signal?.addEventListener("abort", onAbort, { once: true });
+      signal?.addEventListener("abort", onAbort);
       this.#waiting.add(waiter);
       this.#options.waiting.count++;
       this.#ask();

@@ -14,13 +14,18 @@ const HOP_BY_HOP = new Set([
   "http2-settings",
 ]);
 
-/** A client's headers as a function gets them: without those of the connection, nor those that `Connection` names. */
-export function requestHeaders(headers: Headers): HeaderList {
+/** What is needed of a client's headers: lower-case names, and values that are already one for each. */
+export interface ClientHeaders extends Iterable<[string, string]> {
+  get(name: string): string | null;
+}
+
+/** A client's headers as a function gets them: without those of the connection, nor those that `Connection` names, nor `hidden`. */
+export function requestHeaders(headers: ClientHeaders, hidden?: string): HeaderList {
   const connection = headers.get("connection");
   const named = connection ? connection.toLowerCase().split(/\s*,\s*/) : [];
   const list: HeaderList = [];
   for (const [name, value] of headers) {
-    if (!HOP_BY_HOP.has(name) && !named.includes(name)) list.push([name, value]);
+    if (!HOP_BY_HOP.has(name) && name !== hidden && !named.includes(name)) list.push([name, value]);
   }
   return list;
 }

@@ -21,6 +21,8 @@ export interface InvokerDeps {
   logs: Pick<FunctionLogs, "append">;
   metrics: Pick<Metrics, "executed" | "refused">;
   log: Logger;
+  /** Whether requests that belong to no trace begin one. */
+  tracing: boolean;
 }
 
 /** The one way in which functions are executed, for edge and admin alike. */
@@ -43,9 +45,9 @@ export class Invoker {
   ): Promise<InvocationResult> {
     const { admission, metrics, log } = this.#deps;
     try {
-      const program = await live.program();
+      const program = live.ready ?? (await scope.within(live.program()));
       const slot = admission.acquire(live.name, live.limits.concurrency, scope.signal);
-      const release = typeof slot === "function" ? slot : await slot;
+      const release = typeof slot === "function" ? slot : await scope.within(slot);
       let result: InvocationResult | undefined;
       try {
         result = await this.#execute(live, program, request, requestId, scope);
@@ -77,7 +79,7 @@ export class Invoker {
       leftMs < live.invocationLimits.timeoutMs
         ? { ...live.invocationLimits, timeoutMs: leftMs }
         : live.invocationLimits;
-    const trace = traceOf(request.headers, false);
+    const trace = traceOf(request.headers, this.#deps.tracing);
     const end = recorder.start({
       id: randomUUID(),
       functionId: live.id,
@@ -86,6 +88,7 @@ export class Invoker {
       requestId,
       timestamp: new Date(),
       traceId: trace?.traceId ?? null,
+      ...(trace && { span: spanOf(trace) }),
     });
     const { services, databaseMs } = observeServices(live.services, trace);
     let result: InvocationResult;
@@ -206,6 +209,8 @@ function statusOf(outcome: Outcome): InvocationEnd["status"] {
       return "failed";
   }
 }
+
+const spanOf = ({ spanId, parentSpanId, sampled }: Trace) => ({ spanId, parentSpanId, sampled });
 
 /** The path of a URL without its query, which may hold what is not for the log. */
 function pathOf(url: string): string {

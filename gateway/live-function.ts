@@ -25,6 +25,7 @@ export class LiveFunction {
   readonly services: HostServices;
   readonly #load: () => Promise<Program>;
   #program: Promise<Program> | undefined;
+  #ready: Program | undefined;
 
   constructor(
     stored: StoredFunction,
@@ -56,19 +57,33 @@ export class LiveFunction {
     };
     this.mask = maskOf(Object.values(stored.variables));
     this.#load = load;
-    this.#program = program;
+    if (program) this.#keep(program);
   }
 
   /** Loaded at the first call; a failure is not remembered. */
   program(): Promise<Program> {
     if (!this.#program) {
-      const loading = this.#load();
-      this.#program = loading;
-      loading.catch(() => {
-        if (this.#program === loading) this.#program = undefined;
-      });
+      return this.#keep(this.#load());
     }
     return this.#program;
+  }
+
+  #keep(loading: Promise<Program>): Promise<Program> {
+    this.#program = loading;
+    loading.then(
+      (program) => {
+        this.#ready = program;
+      },
+      () => {
+        if (this.#program === loading) this.#program = undefined;
+      },
+    );
+    return loading;
+  }
+
+  /** The program, when it is loaded. */
+  get ready(): Program | undefined {
+    return this.#ready;
   }
 
   /** The program, when it is loaded or being loaded. */

@@ -1,29 +1,41 @@
 import { type DestinationStream, type Logger, pino, stdTimeFunctions, symbols } from "pino";
 
+import { LogFile } from "./log-file.ts";
+
 export type { Logger } from "pino";
 
 export interface LogOptions {
   level: string;
-  /** A file (made when missing, mode 0600), or the standard output or error stream. */
+  /** A file (made when missing, mode 0600; moved to `<file>.1` when it has 10 MB), or the standard output or error stream. */
   to: { file: string } | "stdout" | "stderr";
 }
 
 /** Lines are gathered before they are written; this is the longest that one waits, ms. */
 const FLUSH_INTERVAL_MS = 250;
+const MAX_FILE_BYTES = 10 * 1048576;
 
 /** JSON lines. Database errors are cut down to their cause, since their own text holds the query's parameters. */
 export function createLogger(options: LogOptions): Logger {
-  const { to } = options;
-  const dest = to === "stdout" ? 1 : to === "stderr" ? 2 : to.file;
-  const destination = pino.destination({
-    dest,
-    mkdir: true,
-    mode: 0o600,
-    sync: false,
-    minLength: 4096,
-    periodicFlush: FLUSH_INTERVAL_MS,
+  const { to, level } = options;
+  if (typeof to === "object") return loggerTo(level, fileDestination(to.file));
+  const dest = to === "stdout" ? 1 : 2;
+  return loggerTo(
+    level,
+    pino.destination({ dest, sync: false, minLength: 4096, periodicFlush: FLUSH_INTERVAL_MS }),
+  );
+}
+
+function fileDestination(path: string): DestinationStream & { flush(done: () => void): void } {
+  const file = new LogFile(path, MAX_FILE_BYTES, (error) => {
+    process.stderr.write(`The log ${path} cannot be written: ${(error as Error).message}\n`);
   });
-  return loggerTo(options.level, destination);
+  return {
+    write: (line) => file.append(line.trimEnd()),
+    flush: (done) => {
+      file.flush();
+      done();
+    },
+  };
 }
 
 /** A logger that writes to a given stream; `base` is in every line. */

@@ -1,6 +1,8 @@
+import { join } from "node:path";
 import { createAdminApp } from "./admin/app.ts";
 import { authenticator } from "./admin/authenticate.ts";
 import { Deployer } from "./admin/deployer.ts";
+import { adminTls, isLoopback, type TlsFiles } from "./admin/exposure.ts";
 import { ensureAdminKey, keyVerifier } from "./admin/key.ts";
 import { StoredArtifacts } from "./artifacts.ts";
 import { Catalog } from "./catalog.ts";
@@ -11,8 +13,10 @@ import { FunctionLogs } from "./function-logs.ts";
 import { type Listener, listen } from "./listen.ts";
 import { type Logger, writeFinished } from "./log.ts";
 import { Metrics } from "./metrics.ts";
+import { OtlpExporter } from "./otlp-exporter.ts";
 import type { Compiler, EdgeParts, FunctionDatabase } from "./ports.ts";
 import { WorkerFleet } from "./processes/worker-fleet.ts";
+import type { InvocationStore } from "./store/invocations.ts";
 import { openStore, type Store } from "./store/open.ts";
 
 export interface ServerDeps {
@@ -64,9 +68,10 @@ export async function startServer(config: Config, deps: ServerDeps): Promise<Run
     }
   };
   try {
+    const tls = adminTls(config.admin);
     const store = await openStore(config);
     closers.push(() => store.close());
-    return await assemble(config, deps, store, closers, closeAll);
+    return await assemble(config, deps, store, tls, closers, closeAll);
   } catch (error) {
     await closeAll();
     throw error;
@@ -77,11 +82,13 @@ async function assemble(
   config: Config,
   deps: ServerDeps,
   store: Store,
+  tls: TlsFiles | undefined,
   closers: (() => Promise<void>)[],
   closeAll: () => Promise<void>,
 ): Promise<RunningServer> {
-  const { compiler, database, log, logs = new FunctionLogs() } = deps;
-  closers.push(pruneRegularly(store, config.historyDays, log));
+  const { compiler, database, log } = deps;
+  const logs = deps.logs ?? openFunctionLogs(config, log, closers);
+  closers.push(pruneRegularly(store, config, log));
   const catalog = new Catalog(config.limits);
   await catalog.load(store.functions);
   const metrics = new Metrics(async () => ({
@@ -92,7 +99,7 @@ async function assemble(
   const artifacts = new StoredArtifacts(store.functions, compiler);
   const fleet: Fleet = await createFleet(config, deps, catalog, {
     artifacts,
-    history: store.invocations,
+    history: openHistory(store, config, log, closers),
     logs,
     metrics,
   });
@@ -121,7 +128,8 @@ async function assemble(
     await Promise.all([admin?.close(config.limits.timeoutMs + 1000), fleet.close()]);
   });
   await fleet.open();
-  admin = await listen({ ...config.admin, portSetting: "ADMIN_PORT", fetch: adminApp.fetch });
+  const { host, port } = config.admin;
+  admin = await listen({ host, port, tls, portSetting: "ADMIN_PORT", fetch: adminApp.fetch });
   log.info({ edge: fleet.url, admin: admin.url, functions: catalog.size }, "started");
 
   let closing: Promise<void> | undefined;
@@ -139,7 +147,7 @@ async function assemble(
 
 interface FleetParts {
   artifacts: StoredArtifacts;
-  history: Store["invocations"];
+  history: Pick<InvocationStore, "save" | "failRunning">;
   logs: FunctionLogs;
   metrics: Metrics;
 }
@@ -169,17 +177,48 @@ async function createFleet(
   });
 }
 
-function pruneRegularly(store: Store, days: number, log: Logger): () => Promise<void> {
+function openFunctionLogs(
+  { dataDir, functionLogBytes }: Config,
+  log: Logger,
+  closers: (() => Promise<void>)[],
+): FunctionLogs {
+  const logs = new FunctionLogs({
+    folder: join(dataDir, "function-logs"),
+    fileBytes: functionLogBytes,
+    onError: (err) => log.error({ err }, "functions' logs could not be written"),
+  });
+  closers.push(async () => logs.flush());
+  return logs;
+}
+
+/** The store, and beside it the collector of traces where there is one. */
+function openHistory(
+  { invocations }: Store,
+  { otlp }: Config,
+  log: Logger,
+  closers: (() => Promise<void>)[],
+): FleetParts["history"] {
+  if (!otlp) return invocations;
+  const exporter = new OtlpExporter({ ...otlp, log });
+  closers.push(() => exporter.flush());
+  return {
+    save: async (rows) => {
+      await invocations.save(rows);
+      exporter.add(rows);
+    },
+    failRunning: (ids, error) => invocations.failRunning(ids, error),
+  };
+}
+
+function pruneRegularly(store: Store, { historyDays, auditDays }: Config, log: Logger): () => Promise<void> {
+  const daysAgo = (days: number) => new Date(Date.now() - days * DAY_MS);
   const prune = () => {
-    const before = new Date(Date.now() - days * DAY_MS);
-    store.invocations.prune(before).catch((error) => log.warn({ err: error }, "history could not be pruned"));
+    Promise.all([store.invocations.prune(daysAgo(historyDays)), store.audit.prune(daysAgo(auditDays))]).catch(
+      (error) => log.warn({ err: error }, "history could not be pruned"),
+    );
   };
   const timer = setInterval(prune, PRUNE_INTERVAL_MS);
   timer.unref();
   prune();
   return async () => clearInterval(timer);
-}
-
-function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || /^127\.\d+\.\d+\.\d+$/.test(host);
 }

@@ -42,6 +42,24 @@ const hostPorts = z
   )
   .pipe(z.array(z.string().regex(egressTarget, "must be a comma-separated list of host:port")));
 
+/** As the OpenTelemetry specification writes it: values are percent-encoded. */
+const headerList = z
+  .string()
+  .regex(/^\s*[\w-]+\s*=[^,]*(,\s*[\w-]+\s*=[^,]*)*$/, "must be a list of name=value, separated by commas")
+  .transform((value, context) => {
+    try {
+      return Object.fromEntries(
+        value.split(",").map((pair) => {
+          const at = pair.indexOf("=");
+          return [pair.slice(0, at).trim(), decodeURIComponent(pair.slice(at + 1).trim())];
+        }),
+      );
+    } catch {
+      context.addIssue("holds a value that is not percent-encoded UTF-8");
+      return z.NEVER;
+    }
+  });
+
 export const TIMEOUT_RANGE_MS = { min: 5, max: 5000 } as const;
 
 const timeoutSeconds = z
@@ -130,12 +148,29 @@ export const SETTINGS = {
     5000,
     "to get a database connection, and for one query, ms",
   ),
+  FUNCTION_DB_MAX_QUERIES: setting(wholeNumber(1, 10_000), 1000, "queries of one execution"),
+  FUNCTION_DB_MAX_ROWS: setting(wholeNumber(1, 10_000_000), 100_000, "rows of all results of one execution"),
+  FUNCTION_DB_MAX_RESULT_MB: setting(
+    wholeNumber(1, 1024, "MB"),
+    32,
+    "results of one execution on the wire, MB",
+  ),
+  FUNCTION_DB_MAX_PARAMS_MB: setting(wholeNumber(1, 1024, "MB"), 16, "parameters of one execution, MB"),
+  FUNCTION_DB_MAX_TIME_MS: optional(
+    wholeNumber(1, 600_000, "ms"),
+    "how long one execution may hold connections, added up, ms (default: twice FUNCTION_DB_TIMEOUT_MS)",
+  ),
   FUNCTION_REQUIRE_ANNOTATION: setting(flag, true, "whether a missing @function refuses a deployment"),
   FUNCTION_EGRESS_ALLOW: setting(hostPorts, [], "host:port list that fetch may reach though private"),
   FUNCTION_HISTORY_DAYS: setting(
     wholeNumber(1, 36_500, "days"),
     30,
     "how long executions are remembered, days",
+  ),
+  FUNCTION_LOG_MB: setting(
+    wholeNumber(1, 1024, "MB"),
+    1,
+    "one function's log file, MB; the one before is kept beside it",
   ),
   MAX_BODY_MB: setting(wholeNumber(1, 1024, "MB"), 10, "largest request body, MB"),
   MAX_RESPONSE_MB: setting(wholeNumber(1, 1024, "MB"), 10, "largest response body, MB"),
@@ -145,6 +180,7 @@ export const SETTINGS = {
     1000,
     "requests waiting for a slot in one process, of all functions",
   ),
+  MAX_CONNECTIONS: setting(wholeNumber(1, 100_000), 10_000, "connections to the edge in one process"),
   MAX_SANDBOXES: setting(wholeNumber(1, 5_000), 100, "sandboxes alive at once"),
   THIMBLE_WORKERS: optional(
     wholeNumber(0, 256),
@@ -158,7 +194,18 @@ export const SETTINGS = {
   PORT: setting(port, 8787, "edge port; 0 picks a free one"),
   HOST: setting(host, "127.0.0.1", "edge address"),
   ADMIN_PORT: setting(port, 8788, "admin port; 0 picks a free one"),
-  ADMIN_HOST: setting(host, "127.0.0.1", "admin address"),
+  ADMIN_HOST: setting(host, "127.0.0.1", "admin address; others than loopback ask for TLS"),
+  ADMIN_TLS_CERT: optional(z.string(), "file with the admin port's certificate (PEM), for TLS"),
+  ADMIN_TLS_KEY: optional(z.string(), "file with its private key (PEM)"),
+  ADMIN_ALLOW_INSECURE: setting(
+    flag,
+    false,
+    "let the admin port be reached from elsewhere without TLS, for one behind a proxy",
+  ),
+  THIMBLE_ADMIN_URL: optional(
+    z.url({ protocol: /^https?$/, message: "must be an http:// or https:// URL" }),
+    "where commands find the admin API of a server elsewhere",
+  ),
   DATABASE_URL: optional(postgresUrl, "the platform's own database (default: an embedded one)"),
   THIMBLE_DATA_DIR: setting(z.string(), ".thimble", "folder for key, databases and log"),
   THIMBLE_ADMIN_KEY: {
@@ -175,6 +222,15 @@ export const SETTINGS = {
         .refine((text) => decodeMasterKey(text) !== undefined, "must be 32 bytes in base64 or hexadecimal"),
       "the key that seals functions' secrets (default: made at the first start, in the data folder)",
     ),
+    secret: true,
+  },
+  THIMBLE_AUDIT_DAYS: setting(wholeNumber(1, 36_500, "days"), 365, "how long changes are remembered, days"),
+  OTEL_EXPORTER_OTLP_ENDPOINT: optional(
+    z.url({ protocol: /^https?$/, message: "must be an http:// or https:// URL" }),
+    "OpenTelemetry collector that gets a span of each execution (OTLP over HTTP)",
+  ),
+  OTEL_EXPORTER_OTLP_HEADERS: {
+    ...setting(headerList, {} as Record<string, string>, "headers for it, as name=value,name=value"),
     secret: true,
   },
   LOG_LEVEL: setting(

@@ -1,4 +1,5 @@
 import { createHash, randomInt } from "node:crypto";
+import type { ClientHeaders } from "./headers.ts";
 
 /** How a function's requests are shared out among its versions. */
 export interface Traffic {
@@ -34,7 +35,7 @@ const COOKIE_SECONDS = 86_400;
  * Draws a version. A client's bucket stays when shares change, so that growing a share moves only as many
  * clients as it grows by.
  */
-export function draw(name: string, { shares, sticky }: Traffic, headers: Headers): Draw {
+export function draw(name: string, { shares, sticky }: Traffic, headers: ClientHeaders): Draw {
   const [only] = shares;
   if (shares.length === 1 && only) return { version: only.version };
   if (sticky === undefined) return { version: versionOf(shares, randomInt(BUCKETS)) };

@@ -33,9 +33,15 @@ describe("configuration (R1)", () => {
     assert.equal(limits.queueTimeoutMs, 1000);
     assert.equal(limits.fuel, null);
     assert.equal(limits.bodyLimitBytes, 10 * 1024 * 1024);
-    assert.deepEqual(config.database, { url: undefined, maxConnections: 5, timeoutMs: 5000 });
+    assert.deepEqual(config.database, {
+      url: undefined,
+      maxConnections: 5,
+      timeoutMs: 5000,
+      caps: { queries: 1000, rows: 100_000, resultBytes: 32 << 20, paramBytes: 16 << 20, heldMs: 10_000 },
+    });
     assert.deepEqual(config.edge, { host: "127.0.0.1", port: 8787 });
-    assert.deepEqual(config.admin, { host: "127.0.0.1", port: 8788, key: undefined });
+    const { host, port, key, tls, allowInsecure } = config.admin;
+    assert.deepEqual([host, port, key, tls, allowInsecure], ["127.0.0.1", 8788, undefined, undefined, false]);
     assert.equal(config.dataDir, join(cwd, ".thimble"));
     assert.equal(config.requireAnnotation, true);
   });
@@ -88,6 +94,20 @@ describe("configuration (R1)", () => {
     assert.deepEqual(problems.map((problem) => problem.name).sort(), ["HOST", "PORT"]);
   });
 
+  test("keeps the functions' database apart from the platform's own", () => {
+    const own = { DATABASE_URL: "postgres://me:secret@127.0.0.1/thimble" };
+    const same = refusal({
+      ...own,
+      FUNCTION_DATABASE_URL: "postgres://you:hidden@localhost:5432/thimble?sslmode=disable",
+    });
+    assert.match(
+      same.message,
+      /FUNCTION_DATABASE_URL="postgres:\/\/you:\*\*\*@.*must not be the database of DATABASE_URL/,
+    );
+    const other = "postgres://you:hidden@localhost:5432/functions";
+    assert.equal(load({ ...own, FUNCTION_DATABASE_URL: other }).database.url, other);
+  });
+
   test("quotes no password and no key", () => {
     assert.ok(!refusal({ DATABASE_URL: "mysql://me:hunter2@db/x" }).message.includes("hunter2"));
     assert.ok(!refusal({ THIMBLE_ADMIN_KEY: "tooshort" }).message.includes("tooshort"));
@@ -131,7 +151,7 @@ describe("configuration (R1)", () => {
     assert.equal(new Set(flags).size, SETTING_NAMES.length);
     assert.equal(flagOf("THIMBLE_DATA_DIR"), "--data-dir");
     const secret = SETTING_NAMES.filter((name) => "secret" in SETTINGS[name]);
-    assert.deepEqual(secret, ["THIMBLE_ADMIN_KEY", "THIMBLE_MASTER_KEY"]);
+    assert.deepEqual(secret, ["THIMBLE_ADMIN_KEY", "THIMBLE_MASTER_KEY", "OTEL_EXPORTER_OTLP_HEADERS"]);
   });
 });
 

@@ -6,7 +6,7 @@ test("the variables are there in each of their forms, also through what top-leve
   const source = `const kept = process.env; const atBuild = [process.env.A, Deno.env.get("A")];
     export default (request, ctx) => [kept.A, process.env.A, Deno.env.get("A"), Deno.env.has("nope"), Deno.env.has("toString"), Deno.env.toObject(), ctx.env.A, atBuild];`;
   const result = await run(source, { env: { A: "1", FUNCTION_TIMEOUT_MS: "5000" } });
-  const all = { A: "1", FUNCTION_TIMEOUT_MS: "5000" };
+  const all = { A: "1", FUNCTION_TIMEOUT_MS: "5000", NODE_ENV: "production" };
   assert.deepEqual(result, ["1", "1", "1", false, false, all, "1", [null, null]]);
 });
 

@@ -93,6 +93,74 @@ describe("loops whose turns can be counted", () => {
     }
   });
 
+  test("are not those that may be left on the way", () => {
+    const leaves = moduleOf([
+      {
+        params: [i32],
+        code: (code) =>
+          prelude(code)
+            .raw([Opcode.block, 0x40])
+            .loop()
+            .get(0)
+            .i32(3)
+            .op(Opcode.i32Eq)
+            .branchIf(1)
+            .get(0)
+            .i32(1)
+            .op(Opcode.i32Add)
+            .tee(0)
+            .i32(50_000)
+            .op(Opcode.i32LtS)
+            .branchIf(0)
+            .end()
+            .end(),
+      },
+    ]);
+    const host = new MeterHost();
+    const { exports } = host.instantiate(metered(leaves));
+    host.run(() => (exports.f0 as Run)(0));
+    assert.ok(host.fuelUsed < 500n, `${host.fuelUsed}`);
+  });
+
+  test("may stand in a loop of the same form", () => {
+    const nested = moduleOf([
+      {
+        params: [i32],
+        results: [i32],
+        locals: [i32, i32],
+        code: (code) =>
+          prelude(code)
+            .loop()
+            .i32(7)
+            .set(1)
+            .loop()
+            .get(2)
+            .i32(1)
+            .op(Opcode.i32Add)
+            .set(2)
+            .get(1)
+            .i32(1)
+            .op(Opcode.i32Sub)
+            .tee(1)
+            .branchIf(0)
+            .end()
+            .get(0)
+            .i32(1)
+            .op(Opcode.i32Sub)
+            .tee(0)
+            .branchIf(0)
+            .end()
+            .get(2),
+      },
+    ]);
+    const host = new MeterHost({ fuel: 1_000_000n });
+    const { exports } = host.instantiate(metered(nested));
+    assert.equal(
+      host.run(() => (exports.f0 as Run)(1_000)),
+      7_000,
+    );
+  });
+
   test("turn as often as they would where a check falls on their branch back", () => {
     for (let length = 3_700; length < 4_400; length += 60) {
       const module = moduleOf([

@@ -556,6 +556,12 @@ describe("where the host is asked", () => {
       last,
     })),
     {
+      name: "a call of itself behind a check that may be passed by",
+      functions: [counting(unlessDone((code) => again(code.i32(0).if().call(0).end())))],
+      asked: every(4, own + 12),
+      last: own + 8,
+    },
+    {
       name: "functions in a ring",
       functions: [2, 3, 1].map((next) => counting(unlessDone((code) => code.get(0).call(next)))),
       arg: 8,

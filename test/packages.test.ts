@@ -20,15 +20,48 @@ const post = (body: string, target = "/"): Sent => ({
 });
 
 const requests: Record<string, Sent[]> = {
+  "ajv.ts": [json({ name: "Ada", tags: ["a", "b"] }), json({ name: "A", tags: ["a", "a"], more: 1 })],
   "bcryptjs.ts": [{}],
   "cheerio.ts": [post('<h1>Title</h1><p>see <a href="/x">x</a> and <a class="y">y</a>')],
   "csv-parse.ts": [post('a,b\n1,"two ""2"""\n3,\n')],
   "date-fns.ts": [{}],
   "drizzle.ts": [{}],
   "elysia.ts": [{ path: "/hello/ada?x=1" }, json({ a: 1, b: 2 }, "/sum"), json({ a: "no" }, "/sum")],
+  "express.ts": [
+    { path: "/hello/ada?x=1&y[z]=2", headers: { "x-agent": "test" } },
+    json({ a: [1, 2] }, "/echo"),
+    { ...json({}, "/echo"), body: "{broken" },
+    { path: "/page" },
+    { path: "/page", method: "HEAD" },
+    { path: "/fails" },
+    { path: "/none" },
+  ],
+  "express4.ts": [
+    { path: "/hello/ada" },
+    {
+      path: "/form",
+      method: "POST",
+      headers: { "content-type": "application/x-www-form-urlencoded" },
+      body: "a=1&b[c]=2&d=x%20y",
+    },
+    { path: "/redirect" },
+    { path: "/none" },
+  ],
   "fast-xml-parser.ts": [post('<a x="1"><b>2</b><b>three &amp; four</b><c/></a>')],
+  "fastify.ts": [
+    { path: "/hello/ada" },
+    { path: "/hello/a" },
+    json({ a: 1 }, "/echo"),
+    { path: "/fail" },
+    { path: "/none" },
+  ],
   "graphql.ts": [post('{ hello(name: "you") numbers }'), post("{ nothing }")],
+  "graphql-yoga.ts": [
+    json({ query: '{ hello(name: "ada") }' }, "/graphql"),
+    { path: "/graphql?query=%7Bhello%7D", headers: { accept: "application/json" } },
+  ],
   "h3.ts": [{ path: "/hello/ada?x=1" }, json({ a: 1 }, "/echo"), { path: "/none" }],
+  "handlebars.ts": [{}],
   "hono-middleware.tsx": [
     { path: "/public/page", headers: { origin: "http://elsewhere" } },
     {
@@ -43,6 +76,12 @@ const requests: Record<string, Sent[]> = {
     post("12345", "/limited"),
     post("123456", "/limited"),
   ],
+  "hono-node-server.ts": [
+    { path: "/hello/ada" },
+    post("content", "/echo"),
+    { path: "/stream" },
+    { path: "/none" },
+  ],
   "ids.ts": [{}],
   "itty-router.ts": [
     { path: "/users/3?x=1" },
@@ -50,8 +89,10 @@ const requests: Record<string, Sent[]> = {
     { path: "/teapot" },
     { path: "/none" },
   ],
+  "koa.ts": [{ path: "/json?a=1" }, { path: "/throw" }, { path: "/stream" }, { path: "/none" }],
   "kysely.ts": [{}],
   "lodash.ts": [{}],
+  "luxon.ts": [{}],
   "marked.ts": [post("# Title\n\n*a* **b** `c`\n\n- [x](http://y)\n\n| a | b |\n|---|---|\n| 1 | 2 |\n")],
   "papaparse.ts": [post('a,b\n1,x\n2,"y,z"\n')],
   "preact.tsx": [{}],

@@ -96,12 +96,22 @@ const tooLarge: Record<keyof ModuleLimits, (limit: number) => Module | Uint8Arra
             .raw(repeat(limit + 2, 0)),
       },
     ]),
+  allBranchTargets: (limit) =>
+    functionsOf(101, [Opcode.i32Const, 0, Opcode.brTable, 0x8f, 0x4e, ...repeat(limit / 100, 0)]),
+  blocks: (limit) => functionsOf(10, repeat(limit / 10 + 1, [Opcode.block, 0x40, Opcode.end]).flat()),
+  loops: (limit) => functionsOf(10, repeat(limit / 10 + 1, [Opcode.loop, 0x40, Opcode.end]).flat()),
+  calls: (limit) => functionsOf(10, repeat(limit / 10 + 1, [Opcode.call, 0]).flat()),
   nameBytes: (limit) => ({
     ...emptyModule(),
     customs: [{ name: "é".repeat(limit / 2 + 1), bytes: nothing }],
   }),
   customBytes: (limit) => ({ ...emptyModule(), customs: [{ name: "x", bytes: new Uint8Array(limit + 1) }] }),
 };
+
+/** The same function so many times. */
+function functionsOf(count: number, code: number[]): Module {
+  return moduleOf(repeat(count, { code: (out) => out.raw(code) }));
+}
 
 function bytesOf(module: Module | Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
   return module instanceof Uint8Array ? module : writeModule(module);

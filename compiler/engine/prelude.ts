@@ -6,6 +6,7 @@ import { partNames } from "../../runtime/guest/parts.ts";
 const partEntries = {
   streams: "web-streams-polyfill",
   urlPattern: "urlpattern-polyfill/urlpattern",
+  intl: "../../runtime/guest/intl.ts",
   sql: "../../runtime/guest/sql.ts",
 } satisfies Record<(typeof partNames)[number], string>;
 

@@ -1,8 +1,5 @@
 /** For each vertex its successors. */
-export type Graph = readonly { keys(): Iterable<number>; has(vertex: number): boolean }[];
-
-/** Share of a component that is cut at once, as a power of two: large ones would otherwise be searched once for each vertex. */
-const cutAtOnceLog2 = 6;
+export type Graph = readonly ReadonlySet<number>[];
 
 /**
  * Cuts every cycle of a directed graph: chooses vertices (a feedback vertex set) and, for each, the edges that lead on from it along
@@ -16,16 +13,27 @@ const cutAtOnceLog2 = 6;
  */
 export function cutCycles(graph: Graph, cost: (vertex: number) => number): Map<number, Set<number>> {
   const cut = new Map<number, Set<number>>();
-  let candidates = [...graph.keys()];
-  for (;;) {
-    const components = cyclicComponents(graph, candidates, cut);
-    if (components.length === 0) return cut;
+  const search = new CycleSearch(graph);
+  let components = search.components([...graph.keys()]);
+  while (components.length > 0) {
     for (const component of components) {
-      for (const { vertex, inside } of costliest(component, graph, cost)) cut.set(vertex, new Set(inside));
+      for (const { vertex, inside } of costliest(component, search, cost)) cut.set(vertex, new Set(inside));
     }
-    candidates = components.flat();
+    components = search.components(components.flat().filter((vertex) => !cut.has(vertex)));
   }
+  return cut;
 }
+
+/** Strongly connected components that hold a cycle. */
+export function cyclicComponents(graph: Graph): number[][] {
+  return new CycleSearch(graph).components([...graph.keys()]);
+}
+
+/**
+ * How many vertices of a component are cut at once, which otherwise would be searched once for each: a small share, and of very large
+ * components, which only come from a generator, a larger one.
+ */
+const cutAtOnce = (size: number): number => (size < 4096 ? size >> 6 : size >> 3);
 
 interface Candidate {
   vertex: number;
@@ -35,83 +43,113 @@ interface Candidate {
 
 function costliest(
   component: readonly number[],
-  graph: Graph,
+  search: CycleSearch,
   cost: (vertex: number) => number,
 ): Candidate[] {
   const members = new Set(component);
   const incoming = new Map<number, number>();
   const candidates = component.map((vertex): Candidate => {
-    const inside = [...graph[vertex]!.keys()].filter((target) => members.has(target));
-    for (const target of inside) incoming.set(target, (incoming.get(target) ?? 0) + 1);
+    const inside: number[] = [];
+    for (const target of search.successors(vertex)) {
+      if (!members.has(target)) continue;
+      inside.push(target);
+      incoming.set(target, (incoming.get(target) ?? 0) + 1);
+    }
     return { vertex, inside };
   });
   const scored = candidates.map(({ vertex, inside }) => {
     const gain = (incoming.get(vertex) ?? 0) * inside.length;
     // nothing else cuts the cycle of a vertex that is its own successor
-    const score = graph[vertex]!.has(vertex) ? Number.POSITIVE_INFINITY : gain / cost(vertex);
+    const score = inside.includes(vertex) ? Number.POSITIVE_INFINITY : gain / cost(vertex);
     return { vertex, inside, score };
   });
   scored.sort((a, b) => (b.score === a.score ? a.vertex - b.vertex : b.score > a.score ? 1 : -1));
-  const own = scored.findIndex(({ score }) => score !== Number.POSITIVE_INFINITY);
-  return scored.slice(0, Math.max(1, own, component.length >> cutAtOnceLog2));
+  const own = scored.filter(({ score }) => score === Number.POSITIVE_INFINITY).length;
+  return scored.slice(0, Math.max(1, own, cutAtOnce(component.length)));
 }
 
-/**
- * Strongly connected components that hold a cycle (Tarjan 1972, with a stack of its own).
- *
- * @param vertices Those that are looked at; default: all.
- * @param removed Vertices that are no longer there.
- */
-export function cyclicComponents(
-  graph: Graph,
-  vertices: Iterable<number> = graph.keys(),
-  removed: { has(vertex: number): boolean } = new Set(),
-): number[][] {
-  const index = new Map<number, number>();
-  const low = new Map<number, number>();
-  const onStack = new Set<number>();
-  const stack: number[] = [];
-  const found: number[][] = [];
-  const alive = new Set<number>();
-  for (const vertex of vertices) if (!removed.has(vertex)) alive.add(vertex);
+/** Looks for strongly connected components (Tarjan 1972, with a stack of its own), again and again in parts of one graph. */
+class CycleSearch {
+  /** Where the successors of each vertex begin among all of them. */
+  readonly #first: Int32Array;
+  readonly #targets: Int32Array;
+  /** When a vertex was found in the search, from 1; 0 for those not found yet. */
+  readonly #index: Int32Array;
+  readonly #low: Int32Array;
+  readonly #onStack: Uint8Array;
+  readonly #alive: Uint8Array;
+  /** Of a vertex whose successors are looked at: the next one. */
+  readonly #next: Int32Array;
 
-  const open = (vertex: number): { vertex: number; targets: number[]; next: number } => {
-    index.set(vertex, index.size);
-    low.set(vertex, index.get(vertex)!);
-    stack.push(vertex);
-    onStack.add(vertex);
-    const targets = [...graph[vertex]!.keys()].filter((target) => alive.has(target));
-    return { vertex, targets, next: 0 };
-  };
-  const lower = (vertex: number, value: number): void => {
-    if (value < low.get(vertex)!) low.set(vertex, value);
-  };
-
-  for (const root of alive) {
-    if (index.has(root)) continue;
-    const work = [open(root)];
-    while (work.length > 0) {
-      const frame = work[work.length - 1]!;
-      const { vertex, targets } = frame;
-      if (frame.next < targets.length) {
-        const target = targets[frame.next++]!;
-        if (!index.has(target)) work.push(open(target));
-        else if (onStack.has(target)) lower(vertex, index.get(target)!);
-        continue;
-      }
-      work.pop();
-      const caller = work[work.length - 1];
-      if (caller) lower(caller.vertex, low.get(vertex)!);
-      if (low.get(vertex) !== index.get(vertex)) continue;
-      const component: number[] = [];
-      let member: number;
-      do {
-        member = stack.pop()!;
-        onStack.delete(member);
-        component.push(member);
-      } while (member !== vertex);
-      if (component.length > 1 || targets.includes(vertex)) found.push(component);
-    }
+  constructor(graph: Graph) {
+    const size = graph.length;
+    this.#first = new Int32Array(size + 1);
+    for (const [vertex, { size }] of graph.entries()) this.#first[vertex + 1] = this.#first[vertex]! + size;
+    this.#targets = new Int32Array(this.#first[size]!);
+    let at = 0;
+    for (const successors of graph) for (const target of successors) this.#targets[at++] = target;
+    this.#index = new Int32Array(size);
+    this.#low = new Int32Array(size);
+    this.#next = new Int32Array(size);
+    this.#onStack = new Uint8Array(size);
+    this.#alive = new Uint8Array(size);
   }
-  return found;
+
+  successors(vertex: number): Int32Array {
+    return this.#targets.subarray(this.#first[vertex]!, this.#first[vertex + 1]!);
+  }
+
+  /** Those that hold a cycle, among these vertices. */
+  components(vertices: readonly number[]): number[][] {
+    const found: number[][] = [];
+    const stack: number[] = [];
+    const work: number[] = [];
+    let count = 0;
+    this.#alive.fill(0);
+    this.#index.fill(0);
+    for (const vertex of vertices) this.#alive[vertex] = 1;
+    const open = (vertex: number): void => {
+      this.#index[vertex] = this.#low[vertex] = ++count;
+      this.#next[vertex] = this.#first[vertex]!;
+      this.#onStack[vertex] = 1;
+      stack.push(vertex);
+      work.push(vertex);
+    };
+    for (const root of vertices) {
+      if (this.#index[root] !== 0) continue;
+      open(root);
+      while (work.length > 0) {
+        const vertex = work[work.length - 1]!;
+        const target = this.#step(vertex);
+        if (target >= 0) {
+          open(target);
+          continue;
+        }
+        work.pop();
+        const caller = work[work.length - 1];
+        if (caller !== undefined) this.#lower(caller, this.#low[vertex]!);
+        if (this.#low[vertex] !== this.#index[vertex]) continue;
+        const component = stack.splice(stack.lastIndexOf(vertex));
+        for (const member of component) this.#onStack[member] = 0;
+        if (component.length > 1 || this.successors(vertex).includes(vertex)) found.push(component);
+      }
+    }
+    return found;
+  }
+
+  /** Goes on along a vertex's edges to the next successor that was not found yet; -1 when there is none left. */
+  #step(vertex: number): number {
+    const end = this.#first[vertex + 1]!;
+    while (this.#next[vertex]! < end) {
+      const target = this.#targets[this.#next[vertex]!++]!;
+      if (this.#alive[target] === 0) continue;
+      if (this.#index[target] === 0) return target;
+      if (this.#onStack[target] === 1) this.#lower(vertex, this.#index[target]!);
+    }
+    return -1;
+  }
+
+  #lower(vertex: number, value: number): void {
+    if (value < this.#low[vertex]!) this.#low[vertex] = value;
+  }
 }

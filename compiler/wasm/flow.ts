@@ -13,6 +13,9 @@ interface Construct {
   arity: number;
 }
 
+/** What is limited in a whole module. */
+type Counts = Record<"blocks" | "loops" | "calls" | "allBranchTargets", number>;
+
 interface OpenLoop {
   opener: number;
   depth: number;
@@ -57,6 +60,8 @@ export class Flow {
   readonly #limits: ModuleLimits;
   /** For each function its first point, and the end of the last. */
   readonly #begins: number[] = [0];
+  /** How many there are in all functions. */
+  readonly #counts: Counts = { blocks: 0, loops: 0, calls: 0, allBranchTargets: 0 };
 
   /** @throws WasmError for what {@link InstructionReader} refuses, broken nesting, or more of it than the limits allow. */
   constructor(module: Module, limits: ModuleLimits) {
@@ -118,6 +123,11 @@ export class Flow {
       if (op === Opcode.loop && kind !== "branch") this.loop[opener] = LoopKind.header;
     };
 
+    const count = (name: keyof Counts, more = 1): void => {
+      this.#counts[name] += more;
+      checkLimit(this.#limits, name, this.#counts[name], reader.offset);
+    };
+
     let plain = 0;
     let constant = -1;
     while (reader.next()) {
@@ -144,6 +154,7 @@ export class Flow {
         case Opcode.try:
         case Opcode.tryTable: {
           checkLimit(this.#limits, "nesting", open.length, reader.offset);
+          count("blocks");
           const type = reader.index < 0 ? undefined : types[reader.index];
           if (reader.index >= 0 && type === undefined) fail("unknown type of a block");
           const results = type?.results.length ?? (reader.index2 === 0x40 ? 0 : 1);
@@ -153,6 +164,7 @@ export class Flow {
             for (const label of reader.labels) branch(label, "catch");
           }
           if (op === Opcode.loop) {
+            count("loops");
             if (params > 0) this.loop[at] = LoopKind.header;
             const around = loops[loops.length - 1];
             if (around) around.simple = false;
@@ -184,8 +196,13 @@ export class Flow {
         }
         case Opcode.brTable:
           checkLimit(this.#limits, "branchTargets", reader.labels.length, reader.offset);
+          count("allBranchTargets", reader.labels.length);
           this.labels.set(at, reader.labels);
           for (const label of reader.labels) branch(label, "table");
+          break;
+        case Opcode.call:
+        case Opcode.returnCall:
+          count("calls");
           break;
         case Opcode.memoryFill:
         case Opcode.memoryCopy:

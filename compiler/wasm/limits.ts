@@ -33,6 +33,14 @@ export interface ModuleLimits {
   nesting: number;
   /** Targets of one `br_table`. */
   branchTargets: number;
+  /** Targets of the `br_table`s of all functions together. */
+  allBranchTargets: number;
+  /** Blocks, loops, ifs and tries of all functions together. */
+  blocks: number;
+  /** Those of them that are loops. */
+  loops: number;
+  /** Direct calls in all functions together. */
+  calls: number;
   /** Bytes of a name in imports, exports and custom sections. */
   nameBytes: number;
   /** Bytes of all custom sections together. */
@@ -61,6 +69,10 @@ export const defaultLimits: ModuleLimits = {
   locals: 10_000,
   nesting: 2_000,
   branchTargets: 10_000,
+  allBranchTargets: 1_000_000,
+  blocks: 1_000_000,
+  loops: 100_000,
+  calls: 500_000,
   nameBytes: 4_096,
   customBytes: 16 * 1024 * 1024,
 };

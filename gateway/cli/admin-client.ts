@@ -36,7 +36,7 @@ export class AdminClient {
       response = await fetch(this.#url + path, init);
     } catch (error) {
       throw new CliError(
-        `No answer from ${this.#url}. Is \`thimble serve\` running? (ADMIN_PORT and ADMIN_HOST say where.)`,
+        `No answer from ${this.#url}${reasonOf(error)}. Is \`thimble serve\` running? (ADMIN_PORT, ADMIN_HOST and THIMBLE_ADMIN_URL say where.)`,
         { code: "unreachable", cause: error },
       );
     }
@@ -56,8 +56,15 @@ export class AdminClient {
 
 /** Where the admin API is, as this machine reaches it. */
 function adminUrl({ admin }: Config): string {
+  if (admin.url !== undefined) return admin.url.replace(/\/+$/, "");
   const host = admin.host === "0.0.0.0" || admin.host === "::" ? "127.0.0.1" : admin.host;
-  return `http://${host.includes(":") ? `[${host}]` : host}:${admin.port}`;
+  return `${admin.tls ? "https" : "http"}://${host.includes(":") ? `[${host}]` : host}:${admin.port}`;
+}
+
+/** Why a request got no answer, where that is not just that nobody listens. */
+function reasonOf(error: unknown): string {
+  const { cause } = error as { cause?: { code?: string; message?: string } };
+  return cause?.code === undefined || cause.code === "ECONNREFUSED" ? "" : ` (${cause.code})`;
 }
 
 async function failure(response: Response): Promise<CliError> {

@@ -15,7 +15,7 @@ export interface CommandContext {
 }
 
 /** Settings that a client of the server needs. */
-const CLIENT_SETTINGS: SettingName[] = ["ADMIN_HOST", "ADMIN_PORT", "THIMBLE_DATA_DIR"];
+const CLIENT_SETTINGS: SettingName[] = ["ADMIN_HOST", "ADMIN_PORT", "THIMBLE_ADMIN_URL", "THIMBLE_DATA_DIR"];
 
 /** A command with `--json` and flags for settings: those of a client, or all for the server itself. */
 export function command(name: string, description: string, settings: "client" | "all" = "client"): Command {

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { PlatformError } from "../errors.ts";
+import type { ClientHeaders } from "../headers.ts";
 import type { Registry } from "./registry.ts";
 import type { Routed } from "./route.ts";
 
@@ -10,7 +11,7 @@ export const FUNCTION_KEY_HEADER = "x-function-key";
  * The version that answers: of `name` one by its traffic, of `name@<beginning of a version's hash>` that version, with traffic or
  * without. Throws `function_not_found`, `unauthorized`.
  */
-export function chooseVersion(registry: Registry, target: string, headers: Headers): Routed {
+export function chooseVersion(registry: Registry, target: string, headers: ClientHeaders): Routed {
   const at = target.indexOf("@");
   const route = registry.route(at < 0 ? target : target.slice(0, at));
   route.checkKey(() => {

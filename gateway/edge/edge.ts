@@ -15,7 +15,9 @@ import type { StoredFunction } from "../store/read-functions.ts";
 import { Recorder } from "../store/recorder.ts";
 import { type InvokeResult, invokeForAdmin } from "./admin-invoke.ts";
 import { createEdgeApp } from "./app.ts";
+import { LoadShedder } from "./load-shedder.ts";
 import { Registry } from "./registry.ts";
+import { functionServer } from "./serve.ts";
 
 export interface EdgeDeps extends EdgeParts, Pick<InvokerDeps, "logs" | "metrics" | "log"> {
   config: EdgeConfig;
@@ -26,6 +28,9 @@ export interface EdgeDeps extends EdgeParts, Pick<InvokerDeps, "logs" | "metrics
   /** Who lends slots, where limits hold over several processes. */
   lender?: Lender;
 }
+
+/** For headers to arrive, and for the request's own time-out to be answered, ms. */
+const ARRIVAL_GRACE_MS = 15_000;
 
 /** Runs functions in this process: sandboxes, admission and the edge listener. Owns its parts and closes them. */
 export class Edge implements Fleet {
@@ -50,22 +55,38 @@ export class Edge implements Fleet {
       onError: (error) => log.error({ err: error }, "executions could not be recorded; will try again"),
     });
     const recorder = this.#recorder;
-    this.#invoker = new Invoker({ runtime, admission: this.#admission, recorder, logs, metrics, log });
+    const { tracing } = config;
+    this.#invoker = new Invoker({
+      ...{ runtime, admission: this.#admission, recorder, logs, metrics, log, tracing },
+    });
   }
 
   /** Takes in what is deployed and listens. Throws `ListenError`. */
   async open(how: Pick<ListenOptions, "shared" | "socket"> = {}): Promise<void> {
     for (const stored of this.#deps.catalog.list()) this.#registry.put(stored);
     const { config, log } = this.#deps;
-    const app = createEdgeApp({
+    const deps = {
       config,
       registry: this.#registry,
       invoker: this.#invoker,
       admission: this.#admission,
       scopes: this.#scopes,
       log,
+    };
+    const { fetch } = createEdgeApp(deps);
+    const serve = functionServer(deps);
+    const shedder = new LoadShedder({ ...this.#deps, ...deps });
+    this.#listener = await listen({
+      ...config.edge,
+      portSetting: "PORT",
+      fetch,
+      serve,
+      refusal: (request) => shedder.refusal(request),
+      // The request's own time, from its headers on, is the tighter bound.
+      requestTimeoutMs: config.limits.requestTimeoutMs + ARRIVAL_GRACE_MS,
+      maxConnections: config.limits.connections,
+      ...how,
     });
-    this.#listener = await listen({ ...config.edge, portSetting: "PORT", fetch: app.fetch, ...how });
   }
 
   /** Where it listens, for a process that is to listen there as well. */
@@ -97,7 +118,9 @@ export class Edge implements Fleet {
     requestId: string,
     signal: AbortSignal,
   ): Promise<InvokeResult> {
-    using scope = new RequestScope(this.#deps.config.limits.requestTimeoutMs, signal, this.#scopes);
+    using scope = new RequestScope(this.#deps.config.limits.requestTimeoutMs, this.#scopes);
+    if (signal.aborted) scope.clientGone();
+    signal.addEventListener("abort", () => scope.clientGone(), { once: true });
     return await invokeForAdmin(this.#invoker, this.#version(name, input.version), input, requestId, scope);
   }
 

@@ -1,5 +1,6 @@
 import { timingSafeEqual } from "node:crypto";
 import { PlatformError } from "../errors.ts";
+import type { ClientHeaders } from "../headers.ts";
 import type { LiveFunction } from "../live-function.ts";
 import type { InvocationKey, StoredFunction, VersionRef } from "../store/read-functions.ts";
 import { draw } from "../traffic.ts";
@@ -30,7 +31,7 @@ export class Route {
   }
 
   /** Draws by the shares of the traffic. */
-  draw(headers: Headers): Routed {
+  draw(headers: ClientHeaders): Routed {
     const { version, ...more } = draw(this.stored.name, this.stored.traffic, headers);
     return { live: this.#version(version), ...more };
   }

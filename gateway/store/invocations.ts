@@ -1,4 +1,5 @@
 import { and, desc, eq, inArray, lt, sql } from "drizzle-orm";
+import type { Trace } from "../trace.ts";
 import type { Database } from "./connect.ts";
 import { functionInvocations, type InvocationStatus, type KillReason } from "./schema.ts";
 
@@ -22,6 +23,8 @@ export interface InvocationRow {
   databaseMs: number | null;
   killReason: KillReason | null;
   traceId: string | null;
+  /** Its place in the trace, for export; not stored. */
+  span?: Pick<Trace, "spanId" | "parentSpanId" | "sampled">;
 }
 
 /** The history of executions. */

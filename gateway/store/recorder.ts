@@ -14,7 +14,7 @@ export interface RecorderOptions {
 
 export type InvocationStart = Pick<
   InvocationRow,
-  "id" | "functionId" | "functionName" | "version" | "requestId" | "timestamp" | "traceId"
+  "id" | "functionId" | "functionName" | "version" | "requestId" | "timestamp" | "traceId" | "span"
 >;
 
 export type InvocationEnd = Pick<

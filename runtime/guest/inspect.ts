@@ -1,6 +1,8 @@
 const maxItems = 100;
 const maxDepth = 2;
 const lineWidth = 76;
+/** Node's: objects say themselves how they look. */
+const customInspect = Symbol.for("nodejs.util.inspect.custom");
 const identifier = /^[A-Za-z_$][\w$]*$/;
 
 interface State {
@@ -68,6 +70,11 @@ function formatObject(value: object, state: State, level: number): string {
   if (value instanceof Date) return Number.isNaN(+value) ? "Invalid Date" : value.toISOString();
   if (value instanceof RegExp) return String(value);
   if (value instanceof Promise) return "Promise {}";
+  const custom = (value as Record<symbol, unknown>)[customInspect];
+  if (typeof custom === "function" && custom !== inspect) {
+    const shown: unknown = custom.call(value, state.depth - level, {}, inspect);
+    if (shown !== value) return typeof shown === "string" ? shown : format(shown, state, level);
+  }
   const name = className(value);
   if (level > state.depth && !(value instanceof Error)) return Array.isArray(value) ? "[Array]" : `[${name}]`;
   state.seen.push(value);

@@ -14,6 +14,7 @@ import { FormData } from "./form-data.ts";
 import { addEventListener, dispatchEvent, removeEventListener } from "./global-events.ts";
 import { Headers } from "./headers.ts";
 import { cancel, host, loadPart, random, start } from "./host.ts";
+import { localizeLazily } from "./localized.ts";
 import { ErrorEvent, MessageChannel, MessageEvent, MessagePort, reportError } from "./messages.ts";
 import { nodeSupport } from "./node-support.ts";
 import { Performance, performance } from "./performance.ts";
@@ -93,6 +94,8 @@ for (const [name, value] of Object.entries(globals)) {
 
 defineLazyGlobals(streamNames, () => streamLibrary() as never);
 defineLazyGlobals(["URLPattern"], () => loadPart("urlPattern"));
+defineLazyGlobals(["Intl"], () => loadPart("intl"));
+localizeLazily();
 
 let databaseModules: ReturnType<typeof Sql.makeModules> | undefined;
 function databaseModule(name: "thimble:db" | "postgres") {

@@ -3,7 +3,7 @@ import { type Content, takeContent, toBytes } from "./body.ts";
 import { sent } from "./entry.ts";
 import { fail, failWith, send, sendEmpty, sendJson, sendStream, textHeaders } from "./invocation.ts";
 import { encodeText, stringifyJson } from "./primordials.ts";
-import { headerListOf, Response } from "./response.ts";
+import { headerListOf, isOwnResponse, Response } from "./response.ts";
 import { isStream, wholeBytes } from "./stream.ts";
 
 const invalid = (message: string) => failWith("invalid_response", message);
@@ -39,6 +39,11 @@ function replyJson(value: unknown): void {
 }
 
 function replyResponse(response: Response): void {
+  if (!isOwnResponse(response)) {
+    const { body, status, statusText, headers } = response;
+    replyResponse(new Response(body, { status, statusText, headers }));
+    return;
+  }
   const { status, statusText } = response;
   let content: Content;
   try {

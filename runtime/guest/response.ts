@@ -10,6 +10,8 @@ export interface ResponseInit {
   headers?: HeadersInit;
 }
 
+/** Whether it is one of ours, not of a package's class that only inherits from it. */
+export let isOwnResponse: (response: Response) => boolean;
 export let headerListOf: (response: Response) => HeaderList;
 /** The response to a fetch. */
 export let fetchedResponse: (head: FetchResponse, content: Content) => Response;
@@ -52,6 +54,7 @@ export class Response extends Body {
   readonly #state = newState();
 
   static {
+    isOwnResponse = (response) => #state in response;
     headerListOf = (response) => {
       const { headers, list } = response.#state;
       return headers ? [...headers] : (list ?? []);

@@ -95,8 +95,9 @@ export class Calls {
 function described(cause: unknown): { name: string; message: string; code?: string } {
   const { name, message, code } = cause as Error & { code?: unknown };
   if (cause instanceof HostError) return { name, message, code: cause.code };
-  const known = typeof code === "string" && /^(?:ERR_|Z_|E[A-Z]+$)/.test(code);
-  if (known || cause instanceof RangeError || cause instanceof TypeError)
-    return { name, message, ...(typeof code === "string" ? { code } : {}) };
+  const known = typeof code === "string" && /^(?:ERR_|Z_)/.test(code);
+  // what OpenSSL says of a wrong key or tag has no code
+  if (known || (cause instanceof Error && code === undefined))
+    return { name, message, ...(known ? { code } : {}) };
   return { name: "Error", message: "the host could not do this", code: "host_error" };
 }

@@ -174,11 +174,7 @@ export const mutations: Mutation[] = [
   ),
   checks("loops owe nothing", "cost: this.#owed(flow, at)", "cost: 0"),
 
-  graph(
-    "nothing is cut",
-    "if (components.length === 0) return cut;",
-    "if (components.length >= 0) return cut;",
-  ),
+  graph("nothing is cut", "while (components.length > 0) {", "while (components.length < 0) {"),
 
   flow(
     "loops closed by tables or handlers",

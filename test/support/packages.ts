@@ -9,6 +9,9 @@ import { readTypeScriptSettings } from "../../compiler/tsconfig.ts";
 import type { HostServices } from "../../runtime/index.ts";
 import { compiler, sandboxes } from "./sandbox.ts";
 
+// what the bundler writes in its place
+process.env.NODE_ENV = "production";
+
 export interface Sent {
   path?: string;
   method?: string;
@@ -118,6 +121,10 @@ function overHttp(server: http.Server): Answering {
   };
 }
 
+/** Packages that run on old versions of Node bring a Response of their own. */
+const isResponse = (value: unknown): value is Response =>
+  typeof (value as Response | null)?.text === "function" && (value as Response).headers !== undefined;
+
 type Handler = (request: Request, ...rest: unknown[]) => unknown;
 
 function inProcess(main: unknown): Answering {
@@ -132,12 +139,11 @@ function inProcess(main: unknown): Answering {
     });
     const context = { waitUntil: () => {}, passThroughOnException: () => {} };
     const value = await handle(request, typeof main === "function" ? context : {}, context);
-    const response =
-      value instanceof Response
-        ? value
-        : typeof value === "string"
-          ? new Response(value, { headers: { "content-type": "text/plain;charset=UTF-8" } })
-          : Response.json(value);
+    const response = isResponse(value)
+      ? value
+      : typeof value === "string"
+        ? new Response(value, { headers: { "content-type": "text/plain;charset=UTF-8" } })
+        : Response.json(value);
     return answer(response.status, response.headers, await response.text());
   };
 }
@@ -146,6 +152,8 @@ function inProcess(main: unknown): Answering {
 const ofServer = new Set(["connection", "content-length", "date", "keep-alive", "transfer-encoding"]);
 
 function answer(status: number, headers: Headers, body: string): Answer {
-  const kept = [...headers].filter(([name]) => !ofServer.has(name));
-  return { status, headers: Object.fromEntries(kept.sort(([a], [b]) => (a < b ? -1 : 1))), body };
+  const kept = [...headers]
+    .map(([name, value]) => [name.toLowerCase(), value])
+    .filter(([name]) => !ofServer.has(name!));
+  return { status, headers: Object.fromEntries(kept), body };
 }

@@ -95,6 +95,11 @@ export class System {
     return code;
   }
 
+  /** What an admin request must carry. */
+  get authorization(): { authorization: string } {
+    return { authorization: `Bearer ${this.#key}` };
+  }
+
   /** Sends one more signal to a server that is ending. */
   signal(signal: NodeJS.Signals): void {
     this.#server?.kill(signal);
@@ -130,19 +135,19 @@ export class System {
     return this.json(["deploy", name, path]);
   }
 
-  /** Deploys the text of an `index.ts` by the admin API; adds the annotation where there is none. */
+  /** Deploys the text of an `index.ts` by the admin API; adds the annotation where there is none. A version that exists already is made live again. */
   async deploy(name: string, source: string, config?: Record<string, unknown>): Promise<Document> {
     const annotated = source.includes("@function") ? source : `/** @function */\n${source}`;
     const input = { name, files: { "index.ts": annotated }, ...(config && { config }) };
     const { status, body } = await this.admin("POST", "/v1/functions", input);
-    assert.equal(status, 201, JSON.stringify(body));
+    assert.equal(status, body.created === false ? 200 : 201, JSON.stringify(body));
     return body;
   }
 
   async admin(method: string, path: string, body?: unknown): Promise<{ status: number; body: Document }> {
     const response = await fetch(this.adminUrl + path, {
       method,
-      headers: { authorization: `Bearer ${this.#key}`, "content-type": "application/json" },
+      headers: { ...this.authorization, "content-type": "application/json" },
       ...(body !== undefined && { body: JSON.stringify(body) }),
     });
     return { status: response.status, body: await response.json() };
@@ -186,9 +191,12 @@ export class System {
   }
 }
 
-/** Tries until it is given something; fails after half a minute. */
-export async function until<T>(attempt: () => Promise<T | false | undefined | null>): Promise<T> {
-  const deadline = Date.now() + 30_000;
+/** Tries until it is given something; fails after half a minute, or the time given. */
+export async function until<T>(
+  attempt: () => Promise<T | false | undefined | null>,
+  timeoutMs = 30_000,
+): Promise<T> {
+  const deadline = Date.now() + timeoutMs;
   for (;;) {
     const result = await attempt();
     if (result) return result;

@@ -54,7 +54,7 @@ async function deployExample(context: CommandContext, server: RunningServer): Pr
   const { config } = context;
   const port = Number(new URL(server.adminUrl).port);
   try {
-    const client = new AdminClient({ ...config, admin: { ...config.admin, port } });
+    const client = new AdminClient({ ...config, admin: { ...config.admin, port, url: undefined } });
     await sendDeployment(client, EXAMPLE_NAME, EXAMPLE);
     return EXAMPLE_NAME;
   } catch (error) {

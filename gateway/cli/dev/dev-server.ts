@@ -52,7 +52,7 @@ export async function withDevServer<T>(
     try {
       await warmed;
       const port = Number(new URL(server.adminUrl).port);
-      const client = new AdminClient({ ...config, admin: { ...config.admin, port } });
+      const client = new AdminClient({ ...config, admin: { ...config.admin, port, url: undefined } });
       await forgetFunctions(client);
       const deploy = async () => {
         const deployed = await sendDeployment(client, name, path, { allowUnannotated });

@@ -169,7 +169,17 @@ function checkThrown(
   if (expected === undefined) return;
   if (typeof expected === "function") {
     if (expected.prototype !== undefined && error instanceof expected) return;
-    if (Object.prototype.isPrototypeOf.call(Error, expected)) throw error;
+    if (Object.prototype.isPrototypeOf.call(Error, expected)) {
+      const got = error instanceof Error ? error.name : platform.inspect(error);
+      check(
+        false,
+        message,
+        operator,
+        error,
+        expected,
+        `The error is expected to be an instance of "${expected.name}". Received "${got}"`,
+      );
+    }
     if (Reflect.apply(expected, {}, [error]) === true) return;
     check(false, message, operator, error, expected, 'The validation function is expected to return "true".');
   } else if (expected instanceof RegExp) {

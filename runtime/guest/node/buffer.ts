@@ -2,7 +2,7 @@ import { defineNumbers } from "./buffer-numbers.ts";
 import { checkEncoding, type Encoding, encodingOf, fromBytes, toBytes } from "./encodings.ts";
 import { invalidType, nodeError, outOfRange, unsupported } from "./errors.ts";
 
-export const kMaxLength = 2 ** 31 - 1;
+export const kMaxLength = Number.MAX_SAFE_INTEGER;
 export const kStringMaxLength = 2 ** 29 - 24;
 export const constants = { MAX_LENGTH: kMaxLength, MAX_STRING_LENGTH: kStringMaxLength };
 export const INSPECT_MAX_BYTES = 50;
@@ -40,7 +40,7 @@ function from(value: unknown, encodingOrOffset?: unknown, length?: unknown): Buf
       (typeof primitive === "string" || typeof primitive === "object")
     )
       return from(primitive, encodingOrOffset, length);
-    if (isBytes(value) || ArrayBuffer.isView(value)) return view(Uint8Array.from(value as Uint8Array));
+    if (isBytes(value) || ArrayBuffer.isView(value)) return view(new Uint8Array(value as Uint8Array));
     const { length: count, type, data } = value as { length?: unknown; type?: unknown; data?: unknown };
     if (count !== undefined)
       return typeof count === "number" && count > 0

@@ -1,6 +1,7 @@
 import { invalidType, nodeError, outOfRange } from "./errors.ts";
 import type { AnyFunction } from "./function_types.ts";
 import { platform } from "./platform.ts";
+import "./timers.ts";
 
 type Listener = AnyFunction<unknown>;
 type Wrapped = Listener & { listener?: Listener };

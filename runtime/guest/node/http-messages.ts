@@ -4,6 +4,9 @@ import { EventEmitter } from "./events.ts";
 import { STATUS_CODES } from "./http-constants.ts";
 import { Readable, Writable } from "./stream.ts";
 
+// some put classes of their own in the place of these
+const { Headers, Response } = globalThis;
+
 type HeaderValue = string | number | readonly string[];
 type Callback = (error?: Error | null) => void;
 

@@ -1,6 +1,7 @@
 import { nodeError, unsupported } from "./errors.ts";
 import { EventEmitter } from "./events.ts";
 import { platform } from "./platform.ts";
+import "./timers.ts";
 
 /** The version of Node whose interfaces these modules follow. */
 const version = "v24.0.0";

@@ -2,55 +2,66 @@ import { Buffer } from "./buffer.ts";
 import { checkEncoding, type Encoding, fromBytes } from "./encodings.ts";
 
 /** Decodes bytes that come in pieces: what is left of a character waits for the next one. */
-export class StringDecoder {
-  readonly encoding: Encoding;
-  #rest: Uint8Array = new Uint8Array(0);
-  #text: TextDecoder | null;
+export interface StringDecoder {
+  encoding: Encoding;
+  _rest: Uint8Array;
+  _text: TextDecoder | null;
+  write(input: string | ArrayBufferView): string;
+  end(input?: string | ArrayBufferView): string;
+}
 
-  constructor(encoding?: string) {
-    this.encoding = checkEncoding(encoding);
-    this.#text = this.encoding === "utf8" ? new TextDecoder("utf-8", { ignoreBOM: true }) : null;
-  }
+const utf8 = () => new TextDecoder("utf-8", { ignoreBOM: true });
+
+/** A function, since packages inherit from it as from one. */
+export function StringDecoder(this: StringDecoder, encoding?: string): void {
+  this.encoding = checkEncoding(encoding);
+  this._rest = new Uint8Array(0);
+  this._text = this.encoding === "utf8" ? utf8() : null;
+}
+
+StringDecoder.prototype = {
+  constructor: StringDecoder,
   get lastNeed(): number {
-    return this.#rest.length;
-  }
-  write(input: string | Uint8Array | DataView): string {
+    return (this as unknown as StringDecoder)._rest.length;
+  },
+  write(this: StringDecoder, input: string | ArrayBufferView): string {
     if (typeof input === "string") return input;
-    const bytes = new Uint8Array(input.buffer, input.byteOffset, input.byteLength);
-    if (this.#text) return this.#text.decode(bytes, { stream: true });
-    const all = this.#rest.length === 0 ? bytes : Buffer.concat([this.#rest, bytes]);
-    const end = all.length - this.#incomplete(all);
-    this.#rest = all.slice(end);
+    const bytes = new Uint8Array(input.buffer as ArrayBuffer, input.byteOffset, input.byteLength);
+    if (this._text) return this._text.decode(bytes, { stream: true });
+    const all = this._rest.length === 0 ? bytes : Buffer.concat([this._rest, bytes]);
+    const end = all.length - incomplete(all, this.encoding);
+    this._rest = all.slice(end);
     return fromBytes(all.subarray(0, end), this.encoding);
-  }
-  end(input?: string | Uint8Array): string {
+  },
+  end(this: StringDecoder, input?: string | ArrayBufferView): string {
     let text = input === undefined ? "" : this.write(input);
-    if (this.#text) {
-      text += this.#text.decode();
-      this.#text = new TextDecoder("utf-8", { ignoreBOM: true });
+    if (this._text) {
+      text += this._text.decode();
+      this._text = utf8();
       return text;
     }
-    if (this.#rest.length > 0) text += fromBytes(this.#rest, this.encoding);
-    this.#rest = new Uint8Array(0);
+    if (this._rest.length > 0) text += fromBytes(this._rest, this.encoding);
+    this._rest = new Uint8Array(0);
     return text;
-  }
-  #incomplete(bytes: Uint8Array): number {
-    switch (this.encoding) {
-      case "base64":
-      case "base64url":
-        return bytes.length % 3;
-      case "utf16le": {
-        if (bytes.length % 2 === 1) return 1 + (isHigh(bytes, bytes.length - 1) ? 2 : 0);
-        return isHigh(bytes, bytes.length) ? 2 : 0;
-      }
-      default:
-        return 0;
+  },
+};
+
+/** How many bytes at the end belong to a character, or a group of digits, that is not complete. */
+function incomplete(bytes: Uint8Array, encoding: Encoding): number {
+  switch (encoding) {
+    case "base64":
+    case "base64url":
+      return bytes.length % 3;
+    case "utf16le": {
+      return bytes.length % 2 === 1 ? 1 : isHigh(bytes) ? 2 : 0;
     }
+    default:
+      return 0;
   }
 }
 
-/** Whether the character that ends there is the first half of a pair. */
-const isHigh = (bytes: Uint8Array, end: number): boolean =>
-  end >= 2 && bytes[end - 1]! >= 0xd8 && bytes[end - 1]! <= 0xdb;
+/** Whether they end with the first half of a pair. */
+const isHigh = (bytes: Uint8Array): boolean =>
+  bytes.length >= 2 && bytes.at(-1)! >= 0xd8 && bytes.at(-1)! <= 0xdb;
 
 export default { StringDecoder };

@@ -1,3 +1,4 @@
+import { bound } from "./async_context.ts";
 import type { AnyFunction } from "./function_types.ts";
 import { platform } from "./platform.ts";
 
@@ -19,7 +20,7 @@ class Timer {
   #referenced = true;
 
   constructor(kind: Kind, callback: Callback, delay: number | undefined, args: unknown[]) {
-    const run = () => Reflect.apply(callback, this, args);
+    const run = bound(() => Reflect.apply(callback, this, args));
     this.#start = () => (kind === "setImmediate" ? native[kind](run) : native[kind](run, delay));
     this.#id = this.#start();
   }

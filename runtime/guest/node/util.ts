@@ -3,6 +3,7 @@ import { invalidType, nodeError, unsupported } from "./errors.ts";
 import type { AnyFunction } from "./function_types.ts";
 import { constants } from "./os.ts";
 import { platform } from "./platform.ts";
+import "./timers.ts";
 import * as types from "./util-types.ts";
 
 export { default as types } from "./util-types.ts";
