@@ -9,7 +9,20 @@ import { formatTable, type Table } from "./table.ts";
  * so that none is measured with the heap and the compiled code that another one left.
  */
 
-const topics = ["invocation", "build", "timeouts", "http", "waiting", "metering"];
+const topics = [
+  "database",
+  "database-load",
+  "database-chaos",
+  "invocation",
+  "build",
+  "timeouts",
+  "http",
+  "waiting",
+  "metering",
+  "edge",
+  "neighbours",
+  "cold",
+];
 
 const { values, positionals } = parseArgs({
   options: { json: { type: "boolean", default: false } },

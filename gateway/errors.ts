@@ -15,6 +15,7 @@ export const STATUS_OF_CODE = {
   method_not_allowed: 405,
   request_timeout: 408,
   payload_too_large: 413,
+  headers_too_large: 431,
   analysis_failed: 422,
   compile_failed: 422,
   concurrency_limit: 429,

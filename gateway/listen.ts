@@ -1,14 +1,16 @@
 import {
   createServer,
   type IncomingMessage,
-  type RequestListener,
   type Server,
+  type ServerOptions,
   type ServerResponse,
 } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import { type AddressInfo, Server as NetServer, type Socket } from "node:net";
 import { getRequestListener } from "@hono/node-server";
+import { ConnectionLimits } from "./connection-limits.ts";
 import { errorResponse, PlatformError, toPlatformError } from "./errors.ts";
+import { refuse, refuseConnection } from "./raw-answer.ts";
 import { requestIdOf } from "./request-id.ts";
 
 /** A listener could not be opened. */
@@ -29,6 +31,12 @@ export interface ListenOptions {
   /** Speak TLS, with this certificate and key (PEM). Default: plain HTTP. */
   tls?: { cert: Buffer; key: Buffer } | undefined;
   fetch(request: Request): Response | Promise<Response>;
+  /** A look at each request before any work is done for it; the error, if any, is its answer. */
+  refusal?(request: IncomingMessage): PlatformError | undefined;
+  /** For a request with its body to arrive, ms. Default: 5 minutes. */
+  requestTimeoutMs?: number;
+  /** Connections at once; more are answered with `overloaded`. Default: 10,000. */
+  maxConnections?: number;
   /** Asked first: answers a request itself and says so, or leaves it to `fetch`. */
   serve?(request: IncomingMessage, response: ServerResponse): boolean;
   /** Whether other processes may listen on the same port (SO_REUSEPORT), where {@link canSharePort}. Default false. */
@@ -55,6 +63,13 @@ export interface Listener {
 }
 
 const HEADERS_TIMEOUT_MS = 10_000;
+const REQUEST_TIMEOUT_MS = 300_000;
+const MAX_HEADER_BYTES = 16 * 1024;
+/** How often it is looked for requests that take too long. */
+const CHECK_INTERVAL_MS = 1_000;
+const KEEP_ALIVE_MS = 5_000;
+const MAX_PIPELINED = 32;
+const MAX_CONNECTIONS = 10_000;
 
 /** Where the system deals a port's connections out to several processes. */
 export const canSharePort = ["linux", "freebsd", "dragonfly", "sunos", "aix"].includes(process.platform);
@@ -63,9 +78,23 @@ export const canSharePort = ["linux", "freebsd", "dragonfly", "sunos", "aix"].in
 export async function listen(options: ListenOptions): Promise<Listener> {
   const { host, port, portSetting, shared = false, socket, tls } = options;
   const listener = getRequestListener(options.fetch, { hostname: "localhost", errorHandler: malformed });
-  const server = createHttpServer((request, response) => {
-    if (!options.serve?.(request, response)) void listener(request, response);
-  }, tls);
+  const server = createHttpServer(
+    {
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      requestTimeout: options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      connectionsCheckingInterval: CHECK_INTERVAL_MS,
+      maxHeaderSize: MAX_HEADER_BYTES,
+    },
+    tls,
+  );
+  const { maxConnections = MAX_CONNECTIONS } = options;
+  const limits = new ConnectionLimits(server, { maxConnections, maxPipelined: MAX_PIPELINED });
+  server.on("request", (request, response) => {
+    const error = limits.note(request, response) ?? options.refusal?.(request);
+    if (error) refuse(request, response, error);
+    else if (!options.serve?.(request, response)) void listener(request, response);
+  });
   server.on("clientError", answerClientError);
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => {
@@ -88,11 +117,10 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   };
 }
 
-function createHttpServer(listener: RequestListener, tls: ListenOptions["tls"]): Server {
-  const settings = { headersTimeout: HEADERS_TIMEOUT_MS };
-  if (!tls) return createServer(settings, listener);
+function createHttpServer(options: ServerOptions, tls: ListenOptions["tls"]): Server {
+  if (!tls) return createServer(options);
   try {
-    return createTlsServer({ ...settings, ...tls }, listener);
+    return createTlsServer({ ...options, ...tls });
   } catch (error) {
     const reason = `The TLS certificate or key cannot be used: ${(error as Error).message}`;
     throw new ListenError("listen_failed", reason, error);
@@ -136,17 +164,21 @@ function malformed(error: unknown): Response {
   return errorResponse(shown, requestIdOf(undefined));
 }
 
-function answerClientError(_error: Error, socket: Socket): void {
-  if (!socket.writable) {
-    socket.destroy();
-    return;
+/** What the parser refused: too slow, too large or no HTTP. */
+function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
+  refuseConnection(socket, clientError(error.code));
+}
+
+function clientError(code: string | undefined): PlatformError {
+  switch (code) {
+    case "HPE_HEADER_OVERFLOW":
+      return new PlatformError(
+        "headers_too_large",
+        `The request's headers are over ${MAX_HEADER_BYTES} bytes`,
+      );
+    case "ERR_HTTP_REQUEST_TIMEOUT":
+      return new PlatformError("request_timeout", "The request took too long to arrive");
+    default:
+      return new PlatformError("invalid_input", "The request is not valid HTTP");
   }
-  const requestId = requestIdOf(undefined);
-  const body = JSON.stringify({
-    error: { code: "invalid_input", message: "The request is not valid HTTP", requestId },
-  });
-  socket.end(
-    `HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nX-Request-Id: ${requestId}\r\n` +
-      `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
-  );
 }

@@ -21,11 +21,6 @@ const failure = z.object({
   message: z.string(),
   details: z.record(z.string(), z.string()).optional(),
 });
-const result = z.object({
-  columns: z.array(z.object({ name: z.string(), type: z.number() })),
-  count: z.number(),
-  command: z.string(),
-});
 const count = z.number().int().min(0);
 const figures = z.object({
   initialized: z.boolean(),
@@ -93,6 +88,7 @@ class Link {
   readonly #writer: FrameWriter;
   readonly #questions = new Map<number, Question>();
   #nextId = 1;
+  #held = true;
   alive = true;
 
   constructor(socketPath: string, onGone: () => void) {
@@ -152,7 +148,10 @@ class Link {
 
   /** The process may end while nothing is asked. */
   #hold(): void {
-    if (this.#questions.size > 0) this.#socket.ref();
+    const held = this.#questions.size > 0;
+    if (held === this.#held) return;
+    this.#held = held;
+    if (held) this.#socket.ref();
     else this.#socket.unref();
   }
 }
@@ -221,12 +220,22 @@ class RemoteSession implements DatabaseSession {
         })
         .then(({ kind, head, bytes }) => {
           if (kind !== Answer.result) throw new FrameError("kind");
-          resolve(decodeResult({ ...result.parse(head), rows: bytes }, textTypes));
+          resolve(decodeResult({ ...readHead(head), rows: bytes }, textTypes));
         })
         .catch((error) => reject(error instanceof HostError ? error : unavailable(error)));
     });
     return answer.finally(() => signal.removeEventListener("abort", onAbort));
   }
+}
+
+/** By hand, since it is done for each query. */
+function readHead(head: unknown): Pick<QueryResponse, "columns" | "count" | "command"> {
+  const { columns, count, command } = (head ?? {}) as Record<string, unknown>;
+  if (!Array.isArray(columns) || typeof count !== "number" || typeof command !== "string")
+    throw new FrameError("result");
+  for (const column of columns)
+    if (typeof column?.name !== "string" || typeof column.type !== "number") throw new FrameError("column");
+  return { columns, count, command };
 }
 
 function hostError({ head }: Frame): HostError {

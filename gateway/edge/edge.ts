@@ -15,6 +15,7 @@ import type { StoredFunction } from "../store/read-functions.ts";
 import { Recorder } from "../store/recorder.ts";
 import { type InvokeResult, invokeForAdmin } from "./admin-invoke.ts";
 import { createEdgeApp } from "./app.ts";
+import { LoadShedder } from "./load-shedder.ts";
 import { Registry } from "./registry.ts";
 import { functionServer } from "./serve.ts";
 
@@ -27,6 +28,9 @@ export interface EdgeDeps extends EdgeParts, Pick<InvokerDeps, "logs" | "metrics
   /** Who lends slots, where limits hold over several processes. */
   lender?: Lender;
 }
+
+/** For headers to arrive, and for the request's own time-out to be answered, ms. */
+const ARRIVAL_GRACE_MS = 15_000;
 
 /** Runs functions in this process: sandboxes, admission and the edge listener. Owns its parts and closes them. */
 export class Edge implements Fleet {
@@ -71,7 +75,18 @@ export class Edge implements Fleet {
     };
     const { fetch } = createEdgeApp(deps);
     const serve = functionServer(deps);
-    this.#listener = await listen({ ...config.edge, portSetting: "PORT", fetch, serve, ...how });
+    const shedder = new LoadShedder({ ...this.#deps, ...deps });
+    this.#listener = await listen({
+      ...config.edge,
+      portSetting: "PORT",
+      fetch,
+      serve,
+      refusal: (request) => shedder.refusal(request),
+      // The request's own time, from its headers on, is the tighter bound.
+      requestTimeoutMs: config.limits.requestTimeoutMs + ARRIVAL_GRACE_MS,
+      maxConnections: config.limits.connections,
+      ...how,
+    });
   }
 
   /** Where it listens, for a process that is to listen there as well. */

@@ -21,9 +21,13 @@ export class Registry {
     this.#deps = deps;
   }
 
+  find(name: string): Route | undefined {
+    return this.#routes.get(name);
+  }
+
   /** Throws `function_not_found`. */
   route(name: string): Route {
-    const route = this.#routes.get(name);
+    const route = this.find(name);
     if (!route) throw new PlatformError("function_not_found", `There is no function ${JSON.stringify(name)}`);
     return route;
   }

@@ -4,7 +4,7 @@ import type { Completion } from "./host.ts";
 import { PostgresError } from "./sql-errors.ts";
 import type { ColumnInfo, SqlOptions } from "./sql-options.ts";
 import { Draft, Part } from "./sql-text.ts";
-import { decodeValue } from "./sql-values.ts";
+import { decodeValue, encodeParam } from "./sql-values.ts";
 
 const { parse, stringify } = JSON;
 
@@ -37,9 +37,7 @@ export class Query extends Part {
   /** The parameters of `unsafe`, whose text has its own placeholders. */
   readonly #params: readonly unknown[] | undefined;
   #shape: Shape = "objects";
-  #onRow: ((row: unknown, rows: Rows) => void) | undefined;
-  #result: Promise<Rows> | undefined;
-  #cancel: (() => void) | undefined;
+  #sent: Sent | undefined;
 
   constructor(
     connection: Connection,
@@ -75,16 +73,21 @@ export class Query extends Part {
     return this;
   }
   forEach(onRow: (row: unknown, rows: Rows) => void): this {
-    this.#onRow = onRow;
-    return this.execute();
+    const { result, cancel } = this.#send();
+    const emptied = result.then((rows) => {
+      for (const row of rows.splice(0)) onRow(row, rows);
+      return rows;
+    });
+    this.#sent = { result: emptied, cancel };
+    return this;
   }
   /** Stops it; it rejects with the code of a cancelled statement. */
   cancel(): void {
-    if (this.#cancel) this.#cancel();
-    else if (!this.#result) this.#result = Promise.reject(cancelled());
+    if (this.#sent) this.#sent.cancel();
+    else this.#sent = refused(cancelled());
   }
   execute(): this {
-    this.#result ??= this.#run();
+    this.#send();
     return this;
   }
   describe(): never {
@@ -136,20 +139,22 @@ export class Query extends Part {
   }
 
   #request(): QueryRequest {
+    if (this.#values.length === 0 && !this.#params?.length) return { text: this.#strings[0]!, params: [] };
     const draft = new Draft(this.#connection.options);
     draft.template(this.#strings, this.#values);
-    for (const value of this.#params ?? []) draft.params.push(...paramsOf(value, this.#connection.options));
+    for (const value of this.#params ?? []) draft.params.push(encodeParam(value, this.#connection.options));
     return { text: draft.text, params: draft.params };
   }
 
-  async #run(): Promise<Rows> {
-    // as with any promise, what is wrong with the query rejects it
-    await undefined;
-    const sent = send(this.#connection, this.#request(), this.#shape);
-    this.#cancel = sent.cancel;
-    const rows = await sent.result;
-    if (this.#onRow) for (const row of rows.splice(0)) this.#onRow(row, rows);
-    return rows;
+  #send(): Sent {
+    if (this.#sent) return this.#sent;
+    try {
+      this.#sent = send(this.#connection, this.#request(), this.#shape);
+    } catch (error) {
+      // as with any promise, what is wrong with the query rejects it
+      this.#sent = refused(error);
+    }
+    return this.#sent;
   }
 
   // biome-ignore lint/suspicious/noThenProperty: awaiting a query runs it
@@ -157,15 +162,13 @@ export class Query extends Part {
     onValue?: ((rows: Rows) => A | PromiseLike<A>) | null,
     onError?: ((error: unknown) => B | PromiseLike<B>) | null,
   ): Promise<A | B> {
-    this.execute();
-    return this.#result!.then(onValue, onError);
+    return this.#send().result.then(onValue, onError);
   }
   catch<B>(onError: (error: unknown) => B): Promise<Rows | B> {
     return this.then(undefined, onError);
   }
   finally(onDone: () => void): Promise<Rows> {
-    this.execute();
-    return this.#result!.finally(onDone);
+    return this.#send().result.finally(onDone);
   }
   get [Symbol.toStringTag](): string {
     return "Query";
@@ -204,34 +207,39 @@ export const unsupported = (what: string, why: string) =>
 const cancelled = () =>
   new PostgresError("canceling statement due to user request", { code: "57014", severity: "ERROR" });
 
-function paramsOf(value: unknown, options: SqlOptions): QueryRequest["params"] {
-  const draft = new Draft(options);
-  draft.param(value);
-  return draft.params;
+/** A query on its way. */
+interface Sent {
+  result: Promise<Rows>;
+  cancel(): void;
 }
 
-function send(
-  connection: Connection,
-  request: QueryRequest,
-  shape: Shape,
-): { result: Promise<Rows>; cancel(): void } {
+const refused = (error: unknown): Sent => ({ result: Promise.reject(error), cancel() {} });
+
+function send(connection: Connection, { text, params }: QueryRequest, shape: Shape): Sent {
   const { host, options } = connection;
-  const { promise, resolve, reject } = Promise.withResolvers<Rows>();
+  const request: QueryRequest = { text, params };
+  const lease = connection.lease();
+  if (lease !== undefined) request.lease = lease;
+  if (shape === "raw") request.textTypes = "all";
+  else {
+    const types: number[] = [];
+    for (const type in options.parsers) types.push(Number(type));
+    if (types.length > 0) request.textTypes = types;
+  }
+  let resolve!: (rows: Rows) => void;
+  let reject!: (error: unknown) => void;
+  const result = new Promise<Rows>((resolved, rejected) => {
+    resolve = resolved;
+    reject = rejected;
+  });
   const fail = (error: unknown) => {
     connection.onError?.(error);
     reject(error);
   };
-  const lease = connection.lease();
-  const textTypes = shape === "raw" ? "all" : Object.keys(options.parsers).map(Number);
-  const full: QueryRequest = {
-    ...request,
-    ...(lease === undefined ? {} : { lease }),
-    ...(textTypes.length > 0 ? { textTypes } : {}),
-  };
-  const id = host.start("sql", Op.query, stringify(full), undefined, (error, text) => {
-    if (error) return fail(PostgresError.from(error, request));
+  const id = host.start("sql", Op.query, stringify(request), undefined, (error, answer) => {
+    if (error) return fail(PostgresError.from(error, { text, params }));
     try {
-      resolve(toRows(parse(text) as QueryResponse, request.text, shape, options));
+      resolve(toRows(parse(answer) as QueryResponse, text, shape, options));
     } catch (thrown) {
       fail(thrown);
     }
@@ -240,46 +248,73 @@ function send(
     host.cancel(id);
     fail(cancelled());
   };
-  return { result: promise, cancel };
-}
-
-function toRows(response: QueryResponse, text: string, shape: Shape, options: SqlOptions): Rows {
-  const { columns, count, command } = response;
-  const { column, value, row } = options.transform;
-  const names = columns.map(({ name }) => (column.from ? column.from(name) : name));
-  const readers = columns.map((info) => reader(info, shape, options));
-  const made = response.rows.map((values) => {
-    const decoded = values.map((each, i) => {
-      const read = readers[i]!(each);
-      return value.from ? value.from(read, columns[i]!) : read;
-    });
-    if (shape !== "objects") return decoded;
-    const object: Row = {};
-    for (let i = 0; i < names.length; i++) object[names[i]!] = decoded[i];
-    return row.from ? row.from(object) : object;
-  });
-  for (const [name, hidden] of Object.entries({
-    count,
-    command,
-    columns,
-    statement: { string: text, columns },
-  }))
-    Object.defineProperty(made, name, {
-      value: hidden,
-      writable: true,
-      configurable: true,
-      enumerable: false,
-    });
-  return made as unknown as Rows;
+  return { result, cancel };
 }
 
 const encoder = new TextEncoder();
-const isFloat = (type: number) => type === 700 || type === 701;
+const toBytes = (value: unknown) => encoder.encode(value as string);
 
-function reader({ type }: ColumnInfo, shape: Shape, { parsers }: SqlOptions): (value: unknown) => unknown {
-  if (shape === "raw") return (value) => (value === null ? null : encoder.encode(value as string));
-  const parser = parsers[type];
-  if (parser) return (value) => (value === null ? null : parser(value as string));
+/** What makes a value of a column, where that is not {@link decodeValue}; never asked about null. */
+function readerOf(
+  { type }: ColumnInfo,
+  shape: Shape,
+  { parsers }: SqlOptions,
+): ((value: never) => unknown) | undefined {
+  if (shape === "raw") return toBytes;
   // NaN and the infinities are no JSON
-  return isFloat(type) ? (value) => (value === null ? null : Number(value)) : decodeValue;
+  return parsers[type] ?? (type === 700 || type === 701 ? Number : undefined);
+}
+
+function toRows(response: QueryResponse, text: string, shape: Shape, options: SqlOptions): Rows {
+  const { columns } = response;
+  const { column, value, row } = options.transform;
+  const names: string[] = [];
+  const readers: (((value: never) => unknown) | undefined)[] = [];
+  for (const info of columns) {
+    names.push(column.from ? column.from(info.name) : info.name);
+    readers.push(readerOf(info, shape, options));
+  }
+  const result = new Result(response, text);
+  for (const values of response.rows) {
+    const object: Row = {};
+    for (let i = 0; i < names.length; i++) {
+      const sent = values[i];
+      const read = readers[i];
+      let made = sent;
+      if (sent !== null)
+        made = read ? read(sent as never) : typeof sent === "object" ? decodeValue(sent) : sent;
+      if (value.from) made = value.from(made, columns[i]!);
+      if (shape === "objects") object[names[i]!] = made;
+      else values[i] = made;
+    }
+    if (shape !== "objects") result.push(values);
+    else result.push(row.from ? row.from(object) : object);
+  }
+  return result as unknown as Rows;
+}
+
+/** Rows, and beside them what else is known of the result. */
+class Result extends Array<unknown> {
+  readonly #response: QueryResponse;
+  readonly #text: string;
+  static override get [Symbol.species]() {
+    return Array;
+  }
+  constructor(response: QueryResponse, text: string) {
+    super();
+    this.#response = response;
+    this.#text = text;
+  }
+  get count(): number {
+    return this.#response.count;
+  }
+  get command(): string {
+    return this.#response.command;
+  }
+  get columns(): ColumnInfo[] {
+    return this.#response.columns;
+  }
+  get statement(): object {
+    return { string: this.#text, columns: this.columns };
+  }
 }
