@@ -9,9 +9,20 @@ import { formatTable, type Table } from "./table.ts";
  * so that none is measured with the heap and the compiled code that another one left.
  */
 
-/** `npm run bench:db`: these start a Postgres server of their own. */
-const database = ["database", "database-load", "database-chaos"];
-const topics = ["invocation", "build", "timeouts", "http", "waiting", "metering", ...database];
+const topics = [
+  "database",
+  "database-load",
+  "database-chaos",
+  "invocation",
+  "build",
+  "timeouts",
+  "http",
+  "waiting",
+  "metering",
+  "edge",
+  "neighbours",
+  "cold",
+];
 
 const { values, positionals } = parseArgs({
   options: { json: { type: "boolean", default: false } },

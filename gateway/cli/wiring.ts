@@ -16,7 +16,7 @@ import type { ServerDeps } from "../server.ts";
 
 /** The server's parts, for these settings. */
 export async function wireServer(config: Config, log: Logger): Promise<ServerDeps> {
-  const { Builder } = await import("../../compiler/builder/builder.ts");
+  const { Builder } = await import("../../index.ts");
   const builder = new Builder();
   const compiler: Compiler = {
     build: (input) => builder.build(input),
@@ -45,13 +45,23 @@ export async function wireDevServer(
   const warm = async () => {
     const session = database.openSession({ functionName: "thimble", access: "read" });
     const { signal } = new AbortController();
-    await session.query({ text: "select 1", params: [] }, signal).catch((err: unknown) => {
-      log.warn({ err, code: "database_unavailable" }, "the functions' database cannot be used");
-    });
+    let failure: unknown;
+    for (let attempt = 0; attempt < WARM_ATTEMPTS; attempt++) {
+      try {
+        await session.query({ text: "select 1", params: [] }, signal);
+        return session.close();
+      } catch (error) {
+        failure = error;
+      }
+    }
     session.close();
+    log.warn({ err: failure, code: "database_unavailable" }, "the functions' database cannot be used");
   };
   return { compiler, database, fleet, log, warm };
 }
+
+/** Each ends with the query's time limit, which a busy machine needs more than once. */
+const WARM_ATTEMPTS = 10;
 
 type Execution = Pick<ServerDeps, "database" | "fleet">;
 

@@ -191,9 +191,12 @@ export class System {
   }
 }
 
-/** Tries until it is given something; fails after half a minute. */
-export async function until<T>(attempt: () => Promise<T | false | undefined | null>): Promise<T> {
-  const deadline = Date.now() + 30_000;
+/** Tries until it is given something; fails after half a minute, or the time given. */
+export async function until<T>(
+  attempt: () => Promise<T | false | undefined | null>,
+  timeoutMs = 30_000,
+): Promise<T> {
+  const deadline = Date.now() + timeoutMs;
   for (;;) {
     const result = await attempt();
     if (result) return result;
