@@ -11,15 +11,19 @@ import { formatTable, type Table } from "./table.ts";
 
 /** `npm run bench:db`: these start a Postgres server of their own. */
 const database = ["database", "database-load", "database-chaos"];
+/** These take long, and run when they are asked for. */
+const endurance = ["overload", "soak"];
 const topics = ["invocation", "build", "timeouts", "http", "waiting", "metering", ...database];
 
 const { values, positionals } = parseArgs({
   options: { json: { type: "boolean", default: false } },
   allowPositionals: true,
 });
-const unknown = positionals.filter((name) => !topics.includes(name));
+const unknown = positionals.filter((name) => ![...topics, ...endurance].includes(name));
 if (unknown.length > 0) {
-  console.error(`There is no topic ${unknown.join(", ")}; there are: ${topics.join(", ")}`);
+  console.error(
+    `There is no topic ${unknown.join(", ")}; there are: ${[...topics, ...endurance].join(", ")}`,
+  );
   process.exit(2);
 }
 
