@@ -1,7 +1,7 @@
 import { connect } from "node:net";
 import { quantile } from "./measure.ts";
 
-/** `node http-load.ts <url> <body> <connections> <ms>`: posts the body over and over, one request at a time on each connection. */
+/** `node http-load.ts <method> <body> <connections> <ms> <url>…`: the same request over and over, one at a time on each connection. */
 
 export interface LoadResult {
   perSecond: number;
@@ -9,12 +9,14 @@ export interface LoadResult {
   p99Ms: number;
 }
 
-const [target, body, connections, durationMs] = process.argv.slice(2) as [string, string, string, string];
-const { hostname, port, host, pathname } = new URL(target);
-const request = Buffer.from(
-  `POST ${pathname} HTTP/1.1\r\nHost: ${host}\r\nContent-Type: application/json\r\n` +
-    `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
-);
+const [method, body, connections, durationMs, ...targets] = process.argv.slice(2) as [
+  string,
+  string,
+  string,
+  string,
+  ...string[],
+];
+const hasBody = method === "POST";
 const latencies: number[] = [];
 const began = performance.now();
 const end = began + Number(durationMs);
@@ -23,7 +25,14 @@ const end = began + Number(durationMs);
  * Plain sockets and the least of HTTP that is needed: a full client would take more of the machine than the servers that it
  * is to measure.
  */
-function client(): Promise<void> {
+function client(target: string): Promise<void> {
+  const { hostname, port, host, pathname } = new URL(target);
+  const length = hasBody
+    ? `Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n`
+    : "";
+  const request = Buffer.from(
+    `${method} ${pathname} HTTP/1.1\r\nHost: ${host}\r\n${length}\r\n${hasBody ? body : ""}`,
+  );
   return new Promise((resolve, reject) => {
     const socket = connect({ host: hostname, port: Number(port), noDelay: true });
     let received = "";
@@ -58,7 +67,9 @@ function client(): Promise<void> {
   });
 }
 
-await Promise.all(Array.from({ length: Number(connections) }, client));
+await Promise.all(
+  Array.from({ length: Number(connections) }, (_, i) => client(targets[i % targets.length]!)),
+);
 const seconds = (performance.now() - began) / 1e3;
 const sorted = Float64Array.from(latencies).sort();
 const result: LoadResult = {

@@ -1,30 +1,29 @@
 import assert from "node:assert/strict";
-import { mkdtemp, open, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { runNode, Server } from "./child.ts";
 import type { LoadResult } from "./http-load.ts";
 import { median } from "./measure.ts";
 import type { Row, Table } from "./table.ts";
+import { ThimbleServer } from "./thimble-server.ts";
 
 const rounds = 5;
 const durationMs = 3_000;
 const connections = 32;
 const input = JSON.stringify({ action: "greet", name: "Ada" });
 const output = JSON.stringify({ action: "greet", message: "Hello, Ada!", query: {} });
-const cli = fileURLToPath(new URL("../gateway/cli/main.ts", import.meta.url));
 const example = fileURLToPath(new URL("../examples/simple-function", import.meta.url));
+
+const settings = { FUNCTION_MAX_CONCURRENT: String(connections), THIMBLE_WORKERS: "1" };
 
 /** Requests a second of a whole server, beside a server that does the same without a sandbox. */
 export async function run(): Promise<Table> {
   await using bare = await Server.start<{ url: string }>(["http-bare.ts"]);
-  await using thimble = await ThimbleServer.start({});
-  await using logging = await ThimbleServer.start({ LOG_LEVEL: "debug" });
+  await using thimble = await ThimbleServer.start({ hello: example }, settings);
+  await using logging = await ThimbleServer.start({ hello: example }, { ...settings, LOG_LEVEL: "debug" });
   const servers = [
     { name: "bare Hono on @hono/node-server", url: bare.ready.url },
-    { name: "Thimble", url: thimble.url },
-    { name: "Thimble, LOG_LEVEL=debug: a log line for each request", url: logging.url },
+    { name: "Thimble", url: thimble.urlOf("hello") },
+    { name: "Thimble, LOG_LEVEL=debug: a log line for each request", url: logging.urlOf("hello") },
   ];
   for (const { name, url } of servers) {
     const headers = { "content-type": "application/json" };
@@ -48,7 +47,7 @@ export async function run(): Promise<Table> {
     row.extra = 1e6 / perSecond - bareMs;
   }
   return {
-    title: `HTTP: examples/simple-function, one server process, ${connections} connections`,
+    title: `HTTP: examples/simple-function, one worker process, ${connections} connections`,
     columns: [
       { key: "perSecond", label: "requests/s" },
       { key: "ratio", label: "of bare Hono's", digits: 2 },
@@ -64,43 +63,5 @@ export async function run(): Promise<Table> {
 }
 
 async function load(url: string, forMs: number): Promise<LoadResult> {
-  return JSON.parse(await runNode(["http-load.ts", url, input, String(connections), String(forMs)]));
-}
-
-/** The whole server with its embedded database in a folder of its own, and the example deployed by the command line. */
-class ThimbleServer implements AsyncDisposable {
-  readonly url: string;
-  /** The process and its folder. */
-  readonly #owned: AsyncDisposableStack;
-
-  private constructor(url: string, owned: AsyncDisposableStack) {
-    this.url = url;
-    this.#owned = owned;
-  }
-
-  /** Leaves neither folder nor process behind when it fails. */
-  static async start(settings: Record<string, string>): Promise<ThimbleServer> {
-    await using undo = new AsyncDisposableStack();
-    const dataDir = await mkdtemp(path.join(tmpdir(), "thimble-bench-"));
-    undo.defer(() => rm(dataDir, { recursive: true, force: true }));
-    const env = {
-      THIMBLE_DATA_DIR: dataDir,
-      PORT: "0",
-      ADMIN_PORT: "0",
-      FUNCTION_MAX_CONCURRENT: String(connections),
-      ...settings,
-    };
-    await using log = await open(path.join(dataDir, "server.log"), "w");
-    const server = undo.use(
-      await Server.start<{ edgeUrl: string; adminUrl: string }>([cli, "serve", "--json"], env, log.fd),
-    );
-    const { edgeUrl, adminUrl } = server.ready;
-    if (!edgeUrl) throw new Error(`the server did not start: ${JSON.stringify(server.ready)}`);
-    await runNode([cli, "deploy", "hello", example], { ...env, ADMIN_PORT: new URL(adminUrl).port });
-    return new ThimbleServer(`${edgeUrl}/f/hello`, undo.move());
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#owned.disposeAsync();
-  }
+  return JSON.parse(await runNode(["http-load.ts", "POST", input, String(connections), String(forMs), url]));
 }

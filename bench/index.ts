@@ -9,11 +9,22 @@ import { formatTable, type Table } from "./table.ts";
  * so that none is measured with the heap and the compiled code that another one left.
  */
 
-/** `npm run bench:db`: these start a Postgres server of their own. */
-const database = ["database", "database-load", "database-chaos"];
+const topics = [
+  "database",
+  "database-load",
+  "database-chaos",
+  "invocation",
+  "build",
+  "timeouts",
+  "http",
+  "waiting",
+  "metering",
+  "edge",
+  "neighbours",
+  "cold",
+];
 /** These take long, and run when they are asked for. */
 const endurance = ["overload", "soak"];
-const topics = ["invocation", "build", "timeouts", "http", "waiting", "metering", ...database];
 
 const { values, positionals } = parseArgs({
   options: { json: { type: "boolean", default: false } },

@@ -4,7 +4,7 @@ import { quantile } from "./measure.ts";
 /**
  * `node open-load.ts <url> <connections> <ms> <requests per second>`: sends GET requests at the times when they are due, whether or not earlier
  * ones have been answered, each on a connection that is free. Time counts from when a request was due. A request that finds no free
- * connection waits for one; those that wait at the end were never sent.
+ * connection waits for one; those that wait at the end were never sent. With a rate of 0, each connection sends when it has its answer.
  */
 
 export interface OpenLoadResult {
@@ -18,11 +18,14 @@ export interface OpenLoadResult {
   unsent: number;
 }
 
-const [target, connections, durationMs, rate] = process.argv.slice(2) as [string, string, string, string];
+const [target, connections, durationMs, rateText] = process.argv.slice(2) as [string, string, string, string];
+const rate = Number(rateText);
 const { hostname, port, host, pathname } = new URL(target);
 const request = Buffer.from(`GET ${pathname} HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
 const free: Client[] = [];
+/** When those that wait for a connection were due; the first ones are gone up to `next`. */
 const due: number[] = [];
+let next = 0;
 const latencies: number[] = [];
 const answers: Record<string, number> = {};
 let underWay = 0;
@@ -67,22 +70,28 @@ class Client {
     answers[status] = (answers[status] ?? 0) + 1;
     this.#dueAt = 0;
     underWay--;
-    const next = due.shift();
-    if (next === undefined) free.push(this);
-    else this.send(next);
+    const now = performance.now();
+    if (now >= end) return;
+    if (rate === 0) this.send(now);
+    else if (next < due.length) this.send(due[next++]!);
+    else free.push(this);
   }
 }
 
-for (let i = 0; i < Number(connections); i++) free.push(new Client());
 const began = performance.now();
 const end = began + Number(durationMs);
+for (let i = 0; i < Number(connections); i++) {
+  const client = new Client();
+  if (rate === 0) client.send(began);
+  else free.push(client);
+}
 let scheduled = 0;
 while (performance.now() < end) {
   const now = performance.now();
-  const target = Math.floor(((now - began) / 1e3) * Number(rate));
+  const target = Math.floor(((now - began) / 1e3) * rate);
   for (; scheduled < target; scheduled++) {
-    const dueAt = began + (scheduled / Number(rate)) * 1e3;
-    const client = free.shift();
+    const dueAt = began + (scheduled / rate) * 1e3;
+    const client = free.pop();
     if (client) client.send(dueAt);
     else due.push(dueAt);
   }
@@ -90,7 +99,7 @@ while (performance.now() < end) {
 }
 const seconds = (performance.now() - began) / 1e3;
 const perSecond = (answers["200"] ?? 0) / seconds;
-const unsent = due.splice(0).length;
+const unsent = due.length - next;
 for (const deadline = performance.now() + 10_000; underWay > 0 && performance.now() < deadline; ) {
   await new Promise((resolve) => setTimeout(resolve, 20));
 }

@@ -6,12 +6,10 @@ export const contentTypes = {
 export type ContentType = keyof typeof contentTypes;
 
 /** A query keeps the file apart from the same file imported as code or JSON. */
-const mark = "?thimble-";
+export const contentModuleId = (type: ContentType, file: string): string => `${file}?thimble-${type}`;
 
-export const contentModuleId = (type: ContentType, file: string): string => `${file}${mark}${type}`;
-
+/** The bundler adds the attributes of the import to the id. */
 export function contentOf(id: string): { type: ContentType; file: string } | undefined {
-  const at = id.lastIndexOf(mark);
-  if (at < 0) return undefined;
-  return { type: id.slice(at + mark.length) as ContentType, file: id.slice(0, at) };
+  const [, file, type] = /^(.*)\?thimble-(text|bytes)(?:[?&].*)?$/s.exec(id) ?? [];
+  return file === undefined ? undefined : { type: type as ContentType, file };
 }

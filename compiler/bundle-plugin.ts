@@ -25,6 +25,7 @@ import { asPlatformImport, isMostlyMissing, nodeModuleFile } from "./bundle-node
 import { isInPackage, isInside, moduleId, realFile, shownPath } from "./bundle-paths.ts";
 import type { BundleReport } from "./bundle-report.ts";
 import type { ImportMap } from "./import-map.ts";
+import { withJavy } from "./javy.ts";
 import { needsStripping, stripTypes } from "./strip-types.ts";
 import type { TypeScriptSettings } from "./tsconfig.ts";
 
@@ -72,11 +73,11 @@ export function functionPlugin(options: FunctionPluginOptions): Plugin {
         return kind === "require-call" && !required ? requiredModuleId(name) : node;
       }
       if (isHostModule(specifier)) return host(specifier, importer);
-      if (specifier.startsWith("thimble:")) return missing(written, importer, kind);
+      if (specifier.startsWith("thimble:")) return missing(written, mapped, importer, kind);
       if (attributes.type === "text" || attributes.type === "bytes") {
         const file = resolve(dirname(importer ? realFile(importer) : entryPath), specifier);
         if (!/^\.{0,2}\//.test(specifier) || (confined && !isInside(root, file)))
-          return missing(written, importer, kind);
+          return missing(written, mapped, importer, kind);
         return contentModuleId(attributes.type, file);
       }
       const found = await this.resolve(specifier, importer && realFile(importer), { kind, skipSelf: true });
@@ -86,14 +87,14 @@ export function functionPlugin(options: FunctionPluginOptions): Plugin {
       if (leftOut && ownFile === undefined) return EMPTY_ID;
       const resolved = ownFile === undefined ? found : { ...found!, id: ownFile };
       if (confined && !fromPlatform && resolved && !isInside(root, resolved.id))
-        return missing(written, importer, kind);
+        return missing(written, mapped, importer, kind);
       if (resolved && !resolved.external && isAbsolute(resolved.id.replace(/^\0/, ""))) {
         const id = moduleId(root, resolved.id);
         if (fromPlatform) platform.add(id);
         return { ...resolved, id };
       }
       if (isBareBuiltin(specifier)) return host(specifier, importer);
-      return missing(written, importer, kind);
+      return missing(written, mapped, importer, kind);
     },
     async load(id) {
       if (id === FILES_ID) return files();
@@ -117,7 +118,7 @@ export function functionPlugin(options: FunctionPluginOptions): Plugin {
       const refusal = refuseHostile(shown, code);
       if (refusal) return report.fail(refusal);
       const { text } = new SourceText(shown, code);
-      const located = withDirname(shown, withMeta(shown, text, own));
+      const located = withJavy(withDirname(shown, withMeta(shown, text, own)));
       if (!needsStripping(realFile(id))) return located === code ? null : { code: located, map: null };
       try {
         return { ...stripTypes(shown, located, settings), moduleType: "js" };
@@ -164,7 +165,8 @@ export function functionPlugin(options: FunctionPluginOptions): Plugin {
     }
   }
 
-  function missing(specifier: string, importer: string | undefined, kind: string): string {
+  /** `meant` is what the import map makes of the specifier. */
+  function missing(specifier: string, meant: string, importer: string | undefined, kind: string): string {
     const from = importer ?? entryPath;
     if (isInPackage(shownPath(root, from)) && kind !== "import-statement") {
       report.addImportWarning(from, specifier, {
@@ -172,7 +174,7 @@ export function functionPlugin(options: FunctionPluginOptions): Plugin {
         message: `"${specifier}" is not installed: requiring it throws`,
         hint: "Leave it if it is an optional dependency; otherwise install it.",
       });
-    } else report.addUnresolved(from, specifier, entry);
+    } else report.addUnresolved(from, specifier, entry, meant);
     return missingModuleId(specifier);
   }
 }

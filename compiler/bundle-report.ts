@@ -57,7 +57,7 @@ export class BundleReport {
     this.#errors.push({ ...reason, severity: "error", file, line, column, sourceLine });
   }
 
-  addUnresolved(importer: string, specifier: string, entry: string): void {
+  addUnresolved(importer: string, written: string, entry: string, specifier = written): void {
     if (isVirtual(importer)) {
       const message = `the entry "${entry}" cannot be found`;
       this.#errors.push({
@@ -72,21 +72,24 @@ export class BundleReport {
       });
       return;
     }
-    const isJsr = specifier.startsWith("jsr:");
+    const ofJsr = /^jsr:\/?(@[^/]+\/[^/@]+)/.exec(specifier)?.[1];
     const isFile = specifier.startsWith(".") || specifier.startsWith("/");
     const isUrl = /^[a-z][a-z0-9+.-]*:/i.test(specifier);
     this.#errors.push({
       rule: "unresolved-import",
       severity: "error",
-      message: `"${specifier}" cannot be found`,
+      message:
+        specifier === written
+          ? `"${written}" cannot be found`
+          : `"${written}", which is "${specifier}", cannot be found`,
       hint: isFile
         ? "Correct the path, or add the file."
-        : isJsr
-          ? `Install it beside the function: npx jsr add ${specifier.slice(4).replace(/^\/|@[^/@]*(?:\/.*)?$/g, "")}`
+        : ofJsr
+          ? `Install it beside the function: npx jsr add ${ofJsr}`
           : isUrl
             ? "Nothing is downloaded when a function is built: install the package from npm, or map this address in deno.json's imports to a file or an npm package."
             : "Install the package in the function's folder (npm install), or correct its name.",
-      ...this.#placeOf(importer, specifier),
+      ...this.#placeOf(importer, written),
     });
   }
 

@@ -19,6 +19,8 @@ export interface FunctionFolder {
   /** Absolute, real path of the folder that the file names are relative to. */
   root: string;
   sources: SourceFiles;
+  /** A folder rather than one file, whose neighbours are none of the function's business. */
+  isWhole: boolean;
 }
 
 /**
@@ -40,7 +42,7 @@ export async function readSources(path: string): Promise<FunctionFolder> {
   for (const file of paths.sort()) files[file] = await readFile(join(root, file), "utf8");
   const sources: SourceFiles = { entry, files };
   checkSources(files, entry);
-  return { root, sources };
+  return { root, sources, isWhole: !isFile };
 }
 
 async function findEntry(root: string, shown: string): Promise<string> {
@@ -106,8 +108,9 @@ export function checkSources(files: Record<string, string>, entry: string): void
   const paths = Object.keys(files);
   if (paths.length > MAX_SOURCE_FILES) throw tooManyFiles();
   let bytes = 0;
+  const places = new Places();
   for (const path of paths) {
-    const problem = pathProblem(path);
+    const problem = pathProblem(path) ?? places.clashOf(path);
     if (problem) throw new CompileError(`the file name ${JSON.stringify(path)} ${problem}`);
     const text: unknown = files[path];
     if (typeof text !== "string") throw new CompileError(`the file ${JSON.stringify(path)} is not text`);
@@ -121,15 +124,44 @@ export function checkSources(files: Record<string, string>, entry: string): void
   }
 }
 
+/** Files that would be one on machines whose names ignore case or the way that accents are written, or both file and folder. */
+class Places {
+  readonly #files = new Map<string, string>();
+  readonly #folders = new Map<string, string>();
+
+  clashOf(path: string): string | undefined {
+    const place = path.normalize("NFC").toLowerCase();
+    const parts = place.split("/");
+    const above = parts.slice(1).map((_, index) => parts.slice(0, index + 1).join("/"));
+    const other =
+      this.#files.get(place) ??
+      this.#folders.get(place) ??
+      above.map((folder) => this.#files.get(folder)).find(Boolean);
+    if (other !== undefined) return `is at the place of ${JSON.stringify(other)}`;
+    const written = path.split("/");
+    for (const [index, folder] of above.entries()) {
+      const name = written.slice(0, index + 1).join("/");
+      const known = this.#folders.get(folder);
+      if (known !== undefined && known !== name)
+        return `is in a folder at the place of ${JSON.stringify(known)}`;
+      this.#folders.set(folder, name);
+    }
+    this.#files.set(place, path);
+    return undefined;
+  }
+}
+
 /** What is wrong with a file name that came from outside; undefined when nothing is. */
 export function pathProblem(path: string): string | undefined {
   if (path === "") return "is empty";
   if (path.length > 1024) return "is too long";
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is refused
   if (/[\u0000-\u001f\u007f]/.test(path)) return "holds a control character";
+  if (!path.isWellFormed()) return "holds half of a character";
   if (path.includes("\\")) return "holds a backslash; separate folders by /";
   if (path.startsWith("/") || /^[A-Za-z]:/.test(path)) return "is absolute";
   const parts = path.split("/");
+  if (parts.some((part) => Buffer.byteLength(part) > 255)) return "has a part that is too long";
   if (parts.includes("..")) return "leads out of the folder";
   if (parts.includes(".") || parts.includes("")) return "has an empty part";
   if (parts.includes("__proto__")) return "is reserved";

@@ -33,6 +33,7 @@ export function stripTypes(
       target: "es2023",
       parser: parserFor(name),
       keepClassNames: true,
+      experimental: { keepImportAttributes: true },
       transform: {
         legacyDecorator: settings.legacyDecorators,
         decoratorMetadata: settings.decoratorMetadata,

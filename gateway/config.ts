@@ -33,7 +33,13 @@ export interface Config {
     responseLimitBytes: number;
     sandboxes: number;
   };
-  database: { url: string | undefined; maxConnections: number; timeoutMs: number };
+  database: {
+    url: string | undefined;
+    maxConnections: number;
+    timeoutMs: number;
+    /** Of one execution. */
+    caps: { queries: number; rows: number; resultBytes: number; paramBytes: number; heldMs: number };
+  };
   egressAllow: readonly string[];
   /** Processes that run functions; with 0, the server's own process does. */
   workers: { count: number; memoryLimitBytes: number };
@@ -144,6 +150,21 @@ function tlsFiles({ ADMIN_TLS_CERT: cert, ADMIN_TLS_KEY: key }: Values, cwd: str
   throw new ConfigError([{ name: given!, value: cert ?? key ?? "", message: `${missing} is missing` }]);
 }
 
+/** Never the platform's own: its tables are no function's business. */
+function functionDatabase({ FUNCTION_DATABASE_URL: url, DATABASE_URL: own }: Values): string | undefined {
+  if (url === undefined || own === undefined || whereOf(url) !== whereOf(own)) return url;
+  const message = "must not be the database of DATABASE_URL, which holds the platform's own tables";
+  throw new ConfigError([
+    { name: "FUNCTION_DATABASE_URL", value: shown("FUNCTION_DATABASE_URL", url), message },
+  ]);
+}
+
+function whereOf(url: string): string {
+  const { hostname, port, pathname } = new URL(url);
+  const host = /^(localhost|127\..*|\[::1\]|)$/.test(hostname) ? "localhost" : hostname.toLowerCase();
+  return `${host}:${port || 5432}${pathname}`;
+}
+
 function timeoutMsOf({ FUNCTION_TIMEOUT_SECONDS: seconds, FUNCTION_TIMEOUT_MS: ms }: Values): number {
   return seconds === undefined ? ms : Math.round(seconds * 1000);
 }
@@ -171,9 +192,16 @@ function assemble(v: Values, cwd: string): Config {
       sandboxes: v.MAX_SANDBOXES,
     },
     database: {
-      url: v.FUNCTION_DATABASE_URL,
+      url: functionDatabase(v),
       maxConnections: v.FUNCTION_DB_MAX_CONNECTIONS,
       timeoutMs: v.FUNCTION_DB_TIMEOUT_MS,
+      caps: {
+        queries: v.FUNCTION_DB_MAX_QUERIES,
+        rows: v.FUNCTION_DB_MAX_ROWS,
+        resultBytes: v.FUNCTION_DB_MAX_RESULT_MB * 1048576,
+        paramBytes: v.FUNCTION_DB_MAX_PARAMS_MB * 1048576,
+        heldMs: v.FUNCTION_DB_MAX_TIME_MS ?? 2 * v.FUNCTION_DB_TIMEOUT_MS,
+      },
     },
     egressAllow: v.FUNCTION_EGRESS_ALLOW,
     workers: {

@@ -148,6 +148,18 @@ export const SETTINGS = {
     5000,
     "to get a database connection, and for one query, ms",
   ),
+  FUNCTION_DB_MAX_QUERIES: setting(wholeNumber(1, 10_000), 1000, "queries of one execution"),
+  FUNCTION_DB_MAX_ROWS: setting(wholeNumber(1, 10_000_000), 100_000, "rows of all results of one execution"),
+  FUNCTION_DB_MAX_RESULT_MB: setting(
+    wholeNumber(1, 1024, "MB"),
+    32,
+    "results of one execution on the wire, MB",
+  ),
+  FUNCTION_DB_MAX_PARAMS_MB: setting(wholeNumber(1, 1024, "MB"), 16, "parameters of one execution, MB"),
+  FUNCTION_DB_MAX_TIME_MS: optional(
+    wholeNumber(1, 600_000, "ms"),
+    "how long one execution may hold connections, added up, ms (default: twice FUNCTION_DB_TIMEOUT_MS)",
+  ),
   FUNCTION_REQUIRE_ANNOTATION: setting(flag, true, "whether a missing @function refuses a deployment"),
   FUNCTION_EGRESS_ALLOW: setting(hostPorts, [], "host:port list that fetch may reach though private"),
   FUNCTION_HISTORY_DAYS: setting(

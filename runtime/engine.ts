@@ -1,5 +1,6 @@
 import { MeterExport } from "../compiler/wasm/index.ts";
 import { RuntimeError } from "./errors.ts";
+import { requireHostSupport } from "./host-support.ts";
 import type { Difference, Image } from "./image.ts";
 import { ImageStore } from "./image-store.ts";
 import { Segments } from "./segments.ts";
@@ -63,8 +64,9 @@ export class Engine {
     this.evaluator = header.evaluator;
   }
 
-  /** @throws RuntimeError `artifact_invalid` when the module holds no base image. */
+  /** @throws RuntimeError `artifact_invalid` when the module holds no base image, `host_unsupported`. */
   static async compile(bytes: Uint8Array<ArrayBuffer>): Promise<Engine> {
+    requireHostSupport();
     const module = await WebAssembly.compile(bytes);
     const [section] = WebAssembly.Module.customSections(module, baseImageSection);
     if (!section) throw new RuntimeError("artifact_invalid", "the engine module holds no base image");

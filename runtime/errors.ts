@@ -4,6 +4,8 @@ export type RuntimeErrorCode =
   | "artifact_invalid"
   /** The artefact was built for another engine: build it again from its sources. */
   | "engine_mismatch"
+  /** The JavaScript engine that this runs on lacks something that sandboxes need. */
+  | "host_unsupported"
   /** There is no room for another sandbox. */
   | "overloaded";
 

@@ -33,7 +33,12 @@ describe("configuration (R1)", () => {
     assert.equal(limits.queueTimeoutMs, 1000);
     assert.equal(limits.fuel, null);
     assert.equal(limits.bodyLimitBytes, 10 * 1024 * 1024);
-    assert.deepEqual(config.database, { url: undefined, maxConnections: 5, timeoutMs: 5000 });
+    assert.deepEqual(config.database, {
+      url: undefined,
+      maxConnections: 5,
+      timeoutMs: 5000,
+      caps: { queries: 1000, rows: 100_000, resultBytes: 32 << 20, paramBytes: 16 << 20, heldMs: 10_000 },
+    });
     assert.deepEqual(config.edge, { host: "127.0.0.1", port: 8787 });
     const { host, port, key, tls, allowInsecure } = config.admin;
     assert.deepEqual([host, port, key, tls, allowInsecure], ["127.0.0.1", 8788, undefined, undefined, false]);
@@ -87,6 +92,20 @@ describe("configuration (R1)", () => {
   test("names every bad setting at once", () => {
     const { problems } = refusal({ PORT: "x", HOST: "a b" });
     assert.deepEqual(problems.map((problem) => problem.name).sort(), ["HOST", "PORT"]);
+  });
+
+  test("keeps the functions' database apart from the platform's own", () => {
+    const own = { DATABASE_URL: "postgres://me:secret@127.0.0.1/thimble" };
+    const same = refusal({
+      ...own,
+      FUNCTION_DATABASE_URL: "postgres://you:hidden@localhost:5432/thimble?sslmode=disable",
+    });
+    assert.match(
+      same.message,
+      /FUNCTION_DATABASE_URL="postgres:\/\/you:\*\*\*@.*must not be the database of DATABASE_URL/,
+    );
+    const other = "postgres://you:hidden@localhost:5432/functions";
+    assert.equal(load({ ...own, FUNCTION_DATABASE_URL: other }).database.url, other);
   });
 
   test("quotes no password and no key", () => {

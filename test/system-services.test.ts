@@ -235,11 +235,43 @@ describe("database-function", () => {
         ["𝄞", false],
       ],
     );
+    assert.deepEqual(await ask({ action: "import", titles: ["x", "y"] }), { imported: 2 });
+    const half = await where.post("tasks", { action: "import", titles: ["z", ""] });
+    assert.deepEqual([half.status, half.body.error], [400, "a task needs a title"]);
+    assert.equal((await ask({ action: "list" })).tasks.length, 4);
     const missing = await where.post("tasks", { action: "done", id: 0 });
     assert.deepEqual([missing.status, missing.body.error], [400, "there is no task 0"]);
-    assert.deepEqual(await ask({ action: "clear" }), { deleted: 2 });
+    assert.deepEqual(await ask({ action: "clear" }), { deleted: 4 });
     assert.deepEqual(await ask({}), { tasks: [] });
   }
+
+  test("drizzle-function works on both databases", async () => {
+    for (const where of [system, embedded]) {
+      await where.deployPath("shop", example("drizzle-function"));
+      await until(async () => (await where.fetch("shop")).status === 200);
+      const order = (items: object[]) => where.post("shop", { customer: "Ada", items });
+      const first = await order([
+        { product: "pen", count: 2 },
+        { product: "ink", count: 1 },
+      ]);
+      assert.deepEqual([first.status, first.body.items], [200, 2]);
+      const refused = await order([{ product: "pen", count: 0 }]);
+      assert.deepEqual([refused.status, refused.body.code], [400, "23514"]);
+      const { body } = await where.call("shop");
+      assert.deepEqual(
+        body.map(({ customer, items }: Document) => [customer, items]),
+        [
+          [
+            "Ada",
+            [
+              { product: "pen", count: 2 },
+              { product: "ink", count: 1 },
+            ],
+          ],
+        ],
+      );
+    }
+  });
 
   test("works on the embedded database", async () => {
     await assertWorks(embedded);

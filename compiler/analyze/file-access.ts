@@ -33,7 +33,7 @@ function checkCall(call: CallExpression, { flow, report }: FileContext): void {
     const outside = args
       .slice(0, isUrl ? 1 : count)
       .flatMap((operand) => textsOf(flow.operand(operand)))
-      .find((path) => (isUrl ? /^file:/i.test(path) : leavesFolder(path)));
+      .find((path) => (!isUrl || /^file:/i.test(path)) && leavesFolder(path));
     if (outside === undefined) continue;
     report("file-access", call, `The path "${outside}" is outside of the function's folder`);
     return;

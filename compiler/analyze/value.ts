@@ -112,8 +112,8 @@ export const textsOf = (values: Values): string[] =>
 export const referencesOf = (values: Values): Reference[] =>
   values.flatMap((value) => (value.kind === "reference" ? [value] : []));
 
-/** Stands for the function's folder in paths, wherever that is when it runs. */
-export const FOLDER = "/the-function-s-folder";
+/** Where the function's folder lies in a sandbox. */
+export const FOLDER = "/app";
 
 const ALLOWED_ROOTS = [FOLDER, "/tmp", "/dev/null"];
 

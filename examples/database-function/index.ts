@@ -3,8 +3,9 @@ import { sql } from "thimble:db";
 export const config = { database: "write" };
 
 interface Input {
-  action?: "add" | "list" | "done" | "clear" | "slow";
+  action?: "add" | "import" | "list" | "done" | "clear" | "slow";
   title?: string;
+  titles?: string[];
   id?: number;
 }
 
@@ -17,11 +18,23 @@ const createTable = () => sql`create table if not exists example_tasks (
   created_at timestamptz not null default now()
 )`;
 
-async function run({ action = "list", title, id }: Input): Promise<unknown> {
+/** All of them, or none. */
+const addAll = (titles: string[]) =>
+  sql.begin(async (tx) => {
+    for (const title of titles) {
+      if (!title) throw new InputError("a task needs a title");
+      await tx`insert into example_tasks ${sql({ title })}`;
+    }
+    return titles.length;
+  });
+
+async function run({ action = "list", title, titles, id }: Input): Promise<unknown> {
   switch (action) {
     case "add":
       if (!title) throw new InputError("add needs a title");
       return { added: (await sql`insert into example_tasks ${sql({ title })} returning id, title, done`)[0] };
+    case "import":
+      return { imported: await addAll(titles ?? []) };
     case "list":
       return { tasks: await sql`select id, title, done from example_tasks order by id limit 100` };
     case "done": {
@@ -36,7 +49,7 @@ async function run({ action = "list", title, id }: Input): Promise<unknown> {
       // Counts for much longer than any query may run, to show what a time-out looks like.
       return { rows: await sql`select count(*) from generate_series(1, 10000000000)` };
     default:
-      throw new InputError(`unknown action "${action}"; there are: add, list, done, clear, slow`);
+      throw new InputError(`unknown action "${action}"; there are: add, import, list, done, clear, slow`);
   }
 }
 
@@ -44,7 +57,7 @@ async function run({ action = "list", title, id }: Input): Promise<unknown> {
 export async function handler(body: Input | undefined): Promise<unknown> {
   const input = body ?? {};
   try {
-    // No connection is held between statements: each one borrows from the pool, and the host gives it back.
+    // No connection is held between statements, but in a transaction: each borrows from the pool, and the host gives it back.
     await createTable();
     return await run(input);
   } catch (error) {

@@ -17,6 +17,7 @@ const finding = z.object({
   line: count,
   column: count,
   sourceLine: z.string(),
+  package: z.string().optional(),
 });
 
 const analysis = z.object({ passed: z.boolean(), findings: z.array(finding), config: unchecked });

@@ -24,6 +24,16 @@ const RESERVED_KEYS = new Set([
 
 const count = z.int().min(1);
 
+/** Text that can be stored as JSON in Postgres. */
+const storedText = (maxLength: number) =>
+  z
+    .string()
+    .max(maxLength)
+    .refine(
+      (value) => value.isWellFormed() && !value.includes("\0"),
+      "must not hold NUL or half of a character",
+    );
+
 const configSchema = z
   .strictObject({
     timeoutMs: z.int().min(TIMEOUT_RANGE_MS.min).max(TIMEOUT_RANGE_MS.max),
@@ -32,11 +42,11 @@ const configSchema = z
     cpuMs: count.max(3_600_000),
     fuel: count,
     isolation: z.enum(["request", "instance"]),
-    egress: z.array(z.string().max(253)).max(100),
+    egress: z.array(storedText(253)).max(100),
     database: z.union([z.literal("read"), z.literal("write"), z.literal(false)]),
-    warmup: z.string().startsWith("/").max(2048),
+    warmup: storedText(2048).startsWith("/"),
     stdio: z.enum(["http", "json", "raw"]),
-    args: z.array(z.string().max(4_096)).max(100),
+    args: z.array(storedText(4_096)).max(100),
   })
   .partial();
 
@@ -170,11 +180,20 @@ export async function jsonInput<T>(request: Request, schema: z.ZodType<T>): Prom
   const bytes = await readBody(request, MAX_ADMIN_BODY_BYTES);
   let value: unknown;
   try {
-    value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    value = parsedJson(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch (error) {
     throw new PlatformError("invalid_input", "The request body is not valid JSON", { cause: error });
   }
   return checked(schema, value, "body");
+}
+
+/** Refuses a member `__proto__`, which schemas would pass over without a word. */
+function parsedJson(text: string): unknown {
+  if (!text.includes("__proto__")) return JSON.parse(text);
+  return JSON.parse(text, (key, member: unknown) => {
+    if (key === "__proto__") throw new SyntaxError("a member is called __proto__");
+    return member;
+  });
 }
 
 /** A value checked against a schema. Throws `invalid_input` naming the field; `root` names the value itself. */

@@ -16,7 +16,7 @@ import type { ServerDeps } from "../server.ts";
 
 /** The server's parts, for these settings. */
 export async function wireServer(config: Config, log: Logger): Promise<ServerDeps> {
-  const { Builder } = await import("../../compiler/builder/builder.ts");
+  const { Builder } = await import("../../index.ts");
   const builder = new Builder();
   const compiler: Compiler = {
     build: (input) => builder.build(input),
@@ -45,13 +45,23 @@ export async function wireDevServer(
   const warm = async () => {
     const session = database.openSession({ functionName: "thimble", access: "read" });
     const { signal } = new AbortController();
-    await session.query({ text: "select 1", params: [] }, signal).catch((err: unknown) => {
-      log.warn({ err, code: "database_unavailable" }, "the functions' database cannot be used");
-    });
+    let failure: unknown;
+    for (let attempt = 0; attempt < WARM_ATTEMPTS; attempt++) {
+      try {
+        await session.query({ text: "select 1", params: [] }, signal);
+        return session.close();
+      } catch (error) {
+        failure = error;
+      }
+    }
     session.close();
+    log.warn({ err: failure, code: "database_unavailable" }, "the functions' database cannot be used");
   };
   return { compiler, database, fleet, log, warm };
 }
+
+/** Each ends with the query's time limit, which a busy machine needs more than once. */
+const WARM_ATTEMPTS = 10;
 
 type Execution = Pick<ServerDeps, "database" | "fleet">;
 
@@ -81,8 +91,8 @@ async function wireWorkers(config: Config, log: Logger): Promise<Execution> {
   };
 }
 
-function brokerSettings({ database: { url, maxConnections, timeoutMs }, dataDir }: Config) {
-  return { databaseUrl: url ?? null, dataDir, maxConnections, timeoutMs };
+function brokerSettings({ database: { url, ...rest }, dataDir }: Config) {
+  return { databaseUrl: url ?? null, dataDir, ...rest };
 }
 
 /** What it takes to run functions in this process. */
@@ -114,9 +124,9 @@ export async function createEdgeParts(
 
 /** A function folder made ready to be sent: sources, and the bundle made here, where its npm packages are. */
 export async function prepareDeployment(path: string): Promise<{ sources: SourceFiles; bundle: Bundle }> {
-  const { root, sources } = await readSources(path);
+  const { root, sources, isWhole } = await readSources(path);
   const { bundle } = await import("../../compiler/bundle.ts");
-  const made = await bundle(root, sources.entry);
+  const made = await bundle(root, sources.entry, { withFiles: isWhole });
   return {
     sources: { entry: sources.entry, files: made.files },
     bundle: made.bundle,

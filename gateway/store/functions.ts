@@ -5,6 +5,7 @@ import { allTo, mainVersion, type Traffic } from "../traffic.ts";
 import type { Database, Transaction } from "./connect.ts";
 import { readFunction, readFunctions, type StoredFunction } from "./read-functions.ts";
 import { analyses, deployments, functions, versions } from "./schema.ts";
+import { storable } from "./storable.ts";
 import type { Vault } from "./vault.ts";
 
 export interface StoredVersion {
@@ -233,7 +234,7 @@ async function insertVersion(
   await tx
     .insert(versions)
     .values({ functionId, version, config, ...artifactColumns(artifact, artifactHash) });
-  await tx.insert(analyses).values({ functionId, version, findings: analysis.findings });
+  await tx.insert(analyses).values({ functionId, version, findings: storable(analysis.findings) });
   return version;
 }
 

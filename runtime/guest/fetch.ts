@@ -2,6 +2,7 @@ import type { FetchRequest, FetchResponse, HeaderList } from "../protocol.ts";
 import { Op } from "../protocol.ts";
 import { type Content, takeContent, toBytes } from "./body.ts";
 import { cancel, start } from "./host.ts";
+import { readOwnFile } from "./own-files.ts";
 import { pump, release, sourceStream } from "./pipes.ts";
 import { decodeText, noBytes, parseJson, rejected, resolved, stringifyJson, then } from "./primordials.ts";
 import { Request, type RequestInit } from "./request.ts";
@@ -12,6 +13,7 @@ export function fetch(input: unknown, init?: RequestInit): Promise<Response> {
   try {
     const request = new Request(input, init);
     if (request.url.startsWith("data:")) return resolved(dataResponse(request.url));
+    if (request.url.startsWith("file:")) return resolved(fileResponse(request.url));
     const content = takeContent(request);
     return transfer(request, isStream(content) ? (wholeBytes(content) ?? content) : content);
   } catch (error) {
@@ -66,6 +68,13 @@ function transfer(request: Request, content: Content): Promise<Response> {
       });
     }
   });
+}
+
+/** One of the function's own files. */
+function fileResponse(url: string): Response {
+  const bytes = readOwnFile(url);
+  if (!bytes) throw new TypeError("fetch failed: the function has no such file");
+  return fetchedResponse({ status: 200, statusText: "OK", headers: [], url, redirected: false }, bytes);
 }
 
 /** https://fetch.spec.whatwg.org/#data-url-processor */

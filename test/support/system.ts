@@ -95,6 +95,11 @@ export class System {
     return code;
   }
 
+  /** What an admin request must carry. */
+  get authorization(): { authorization: string } {
+    return { authorization: `Bearer ${this.#key}` };
+  }
+
   /** Sends one more signal to a server that is ending. */
   signal(signal: NodeJS.Signals): void {
     this.#server?.kill(signal);
@@ -142,7 +147,7 @@ export class System {
   async admin(method: string, path: string, body?: unknown): Promise<{ status: number; body: Document }> {
     const response = await fetch(this.adminUrl + path, {
       method,
-      headers: { authorization: `Bearer ${this.#key}`, "content-type": "application/json" },
+      headers: { ...this.authorization, "content-type": "application/json" },
       ...(body !== undefined && { body: JSON.stringify(body) }),
     });
     return { status: response.status, body: await response.json() };
@@ -186,9 +191,12 @@ export class System {
   }
 }
 
-/** Tries until it is given something; fails after half a minute. */
-export async function until<T>(attempt: () => Promise<T | false | undefined | null>): Promise<T> {
-  const deadline = Date.now() + 30_000;
+/** Tries until it is given something; fails after half a minute, or the time given. */
+export async function until<T>(
+  attempt: () => Promise<T | false | undefined | null>,
+  timeoutMs = 30_000,
+): Promise<T> {
+  const deadline = Date.now() + timeoutMs;
   for (;;) {
     const result = await attempt();
     if (result) return result;

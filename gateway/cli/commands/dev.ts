@@ -17,11 +17,15 @@ export const dev = withFunctionOptions(
     import("../run-server.ts"),
   ]);
   await withDevServer(config, worked, terminal, async ({ url, deploy }) => {
+    let shown: number | undefined;
     const rebuilder = new Rebuilder(async (changedAt) => {
       try {
         const { version, analysis } = await deploy();
-        terminal.built(version, performance.now() - changedAt, analysis);
+        // Saved without a change, or only in a file that the function does not use.
+        if (version !== shown) terminal.built(version, performance.now() - changedAt, analysis);
+        shown = version;
       } catch (error) {
+        shown = undefined;
         terminal.failed(error);
       }
     });

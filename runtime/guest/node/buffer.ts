@@ -40,7 +40,7 @@ function from(value: unknown, encodingOrOffset?: unknown, length?: unknown): Buf
       (typeof primitive === "string" || typeof primitive === "object")
     )
       return from(primitive, encodingOrOffset, length);
-    if (isBytes(value) || ArrayBuffer.isView(value)) return view(Uint8Array.from(value as Uint8Array));
+    if (isBytes(value) || ArrayBuffer.isView(value)) return view(new Uint8Array(value as Uint8Array));
     const { length: count, type, data } = value as { length?: unknown; type?: unknown; data?: unknown };
     if (count !== undefined)
       return typeof count === "number" && count > 0
