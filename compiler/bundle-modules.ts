@@ -1,9 +1,11 @@
 import { builtinModules } from "node:module";
+import { JAVY_SPECIFIER, javyModule } from "./javy.ts";
 
 /** Ids of modules that are made here; the NUL keeps other resolvers away. */
 const PREFIX = "\0thimble:";
 const ENTRY_ID = `${PREFIX}entry`;
 const DATABASE_ID = `${PREFIX}db`;
+const JAVY_ID = `${PREFIX}javy`;
 const POSTGRES_ID = `${PREFIX}postgres`;
 /** What a package's `browser` field leaves out. */
 export const EMPTY_ID = `${PREFIX}empty`;
@@ -31,6 +33,7 @@ export function ownModuleId(specifier: string): string | undefined {
   // the package's interface over the host's pool: the package itself would need a socket
   if (specifier === "postgres") return POSTGRES_ID;
   if (specifier === FILES_SPECIFIER) return FILES_ID;
+  if (specifier === JAVY_SPECIFIER) return JAVY_ID;
   return specifier === "thimble:db" ? DATABASE_ID : undefined;
 }
 
@@ -63,6 +66,7 @@ function virtualCode(name: string, entryPath: string): string {
   if (name === "postgres") {
     return 'const postgres = globalThis[Symbol.for("thimble.modules")].postgres;\nexport const { PostgresError } = postgres;\nexport default postgres;\n';
   }
+  if (name === "javy") return javyModule;
   if (name === "empty") return "module.exports = {};\n";
   const specifier = name.slice(name.indexOf("/") + 1);
   if (name.startsWith("require/"))

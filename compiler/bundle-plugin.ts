@@ -25,6 +25,7 @@ import { asPlatformImport, isMostlyMissing, nodeModuleFile } from "./bundle-node
 import { isInPackage, isInside, moduleId, realFile, shownPath } from "./bundle-paths.ts";
 import type { BundleReport } from "./bundle-report.ts";
 import type { ImportMap } from "./import-map.ts";
+import { withJavy } from "./javy.ts";
 import { needsStripping, stripTypes } from "./strip-types.ts";
 import type { TypeScriptSettings } from "./tsconfig.ts";
 
@@ -117,7 +118,7 @@ export function functionPlugin(options: FunctionPluginOptions): Plugin {
       const refusal = refuseHostile(shown, code);
       if (refusal) return report.fail(refusal);
       const { text } = new SourceText(shown, code);
-      const located = withDirname(shown, withMeta(shown, text, own));
+      const located = withJavy(withDirname(shown, withMeta(shown, text, own)));
       if (!needsStripping(realFile(id))) return located === code ? null : { code: located, map: null };
       try {
         return { ...stripTypes(shown, located, settings), moduleType: "js" };

@@ -91,8 +91,9 @@ export class Compiler {
 
   async #buildModule(input: ModuleInput): Promise<BuildResult> {
     const { hash } = this.#engine;
-    const build = isComponent(input.module) ? buildComponent : buildModule;
-    return { ...(await build(input, hash)), logs: [] };
+    if (isComponent(input.module)) return { ...(await buildComponent(input, hash)), logs: [] };
+    const built = buildModule(input, hash);
+    return "sources" in built ? this.build({ ...built, requireAnnotation: true }) : { ...built, logs: [] };
   }
 
   async #finish(sources: SourceFiles, bundled: Bundle, analysis: Analysis): Promise<BuildResult> {

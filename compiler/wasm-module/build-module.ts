@@ -1,11 +1,12 @@
 import { moduleConfigProblem } from "../analyze/function-config.ts";
 import { customSections } from "../container.ts";
 import { AnalysisError, CompileError } from "../errors.ts";
+import { javySources } from "../javy.ts";
 import { pathProblem } from "../sources.ts";
-import type { Analysis, Finding, FunctionConfig } from "../types.ts";
+import type { Analysis, Finding, FunctionConfig, SourceFiles } from "../types.ts";
 import { defaultLimits, type Module, meterBytes, readModule, WasmError } from "../wasm/index.ts";
 import { partFinding } from "./findings.ts";
-import { inspectModule } from "./inspect-module.ts";
+import { inspectModule, isJavyPlugin } from "./inspect-module.ts";
 import { encodeModuleArtifact, type ModuleArtifact } from "./module-artifact.ts";
 
 /** Most bytes of the files that a module is given. */
@@ -26,7 +27,7 @@ export interface ModuleInput {
 }
 
 /**
- * Checks a WASI module and meters it.
+ * Checks a WASI module and meters it. One that is linked to Javy's engine becomes a function in JavaScript: then its sources are returned.
  *
  * @throws AnalysisError with every import that is not allowed, and whatever else is wrong with its outside; CompileError for bytes that are no
  * module, use what can't be metered, or are larger than a limit.
@@ -34,10 +35,11 @@ export interface ModuleInput {
 export function buildModule(
   input: ModuleInput,
   engineHash: string,
-): { artifact: Uint8Array<ArrayBuffer>; analysis: Analysis } {
+): { artifact: Uint8Array<ArrayBuffer>; analysis: Analysis } | { sources: SourceFiles } {
   const { module: bytes, fileName = "module.wasm", files = {} } = input;
   checkFiles(files);
   const module = read(bytes);
+  if (module.imports.some(({ module: from }) => isJavyPlugin(from))) return { sources: javySources(module) };
   const inspection = inspectModule(module, fileName);
   const findings = [...inspection.findings];
   const config = { ...ownConfig(customSections(bytes), fileName, findings), ...input.config };
@@ -60,7 +62,9 @@ export function buildModule(
 
 /** The same module, metered by this version. */
 export function rebuildModule({ original, files, manifest }: ModuleArtifact, engineHash: string) {
-  return buildModule({ module: original, files, config: manifest.config }, engineHash);
+  const built = buildModule({ module: original, files, config: manifest.config }, engineHash);
+  if ("sources" in built) throw new CompileError("the artefact's module is linked to another engine");
+  return built;
 }
 
 function read(bytes: Uint8Array): Module {

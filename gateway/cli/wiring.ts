@@ -16,7 +16,7 @@ import type { ServerDeps } from "../server.ts";
 
 /** The server's parts, for these settings. */
 export async function wireServer(config: Config, log: Logger): Promise<ServerDeps> {
-  const { Builder } = await import("../../compiler/builder/builder.ts");
+  const { Builder } = await import("../../index.ts");
   const builder = new Builder();
   const compiler: Compiler = {
     build: (input) => builder.build(input),
