@@ -175,16 +175,38 @@ export const limitSchema = z.coerce.number().int().min(1).max(1000).default(100)
 
 export const listQuery = z.object({ limit: limitSchema });
 
-/** The JSON body, checked. Throws `invalid_input` naming the field. */
-export async function jsonInput<T>(request: Request, schema: z.ZodType<T>): Promise<T> {
+/**
+ * The body, checked: JSON, or where `ofForm` can make something of it, a form. Throws `invalid_input` naming the field, and
+ * `payload_too_large`.
+ */
+export async function bodyInput<T>(
+  request: Request,
+  schema: z.ZodType<T>,
+  ofForm?: (form: FormData) => Promise<unknown>,
+): Promise<T> {
   const bytes = await readBody(request, MAX_ADMIN_BODY_BYTES);
-  let value: unknown;
-  try {
-    value = parsedJson(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-  } catch (error) {
-    throw new PlatformError("invalid_input", "The request body is not valid JSON", { cause: error });
-  }
+  const type = request.headers.get("content-type") ?? "";
+  const isForm = ofForm && type.startsWith("multipart/form-data");
+  const value = isForm ? await ofForm(await parseForm(bytes, type)) : parseJson(bytes);
   return checked(schema, value, "body");
+}
+
+/** JSON text. Throws `invalid_input`; `field` names what it is. */
+export function parseJson(bytes: Uint8Array, field = "The request body"): unknown {
+  try {
+    return parsedJson(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+  } catch (error) {
+    throw new PlatformError("invalid_input", `${field} is not valid JSON`, { cause: error });
+  }
+}
+
+async function parseForm(bytes: Uint8Array, type: string): Promise<FormData> {
+  try {
+    const headers = { "content-type": type };
+    return await new Response(bytes as Uint8Array<ArrayBuffer>, { headers }).formData();
+  } catch (error) {
+    throw new PlatformError("invalid_input", "The request body is not a valid form", { cause: error });
+  }
 }
 
 /** Refuses a member `__proto__`, which schemas would pass over without a word. */
