@@ -3,17 +3,18 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connectBroker } from "../gateway/broker/broker-client.ts";
 import { startBroker } from "../gateway/broker/start-broker.ts";
+import type { RuntimeOptions } from "../runtime/index.ts";
 import { DatabaseFunctions } from "../test/support/database-functions.ts";
 import { PostgresServer } from "../test/support/postgres-server.ts";
 
 /** A server, a broker in a process of its own as in production, and functions in sandboxes of this process. */
-export async function databaseParts(maxConnections: number) {
+export async function databaseParts(maxConnections: number, options?: RuntimeOptions) {
   const server = await PostgresServer.start();
   const databaseUrl = await server.database("functions");
   const dataDir = mkdtempSync(join(tmpdir(), "thimble-bench-"));
   const broker = await startBroker({ databaseUrl, dataDir, maxConnections });
   const client = connectBroker(broker.socketPath);
-  const functions = new DatabaseFunctions(client);
+  const functions = new DatabaseFunctions(client, options);
   return {
     server,
     databaseUrl,

@@ -44,7 +44,8 @@ export async function run(): Promise<Table> {
   const load = async (count: number) => {
     let left = count / 20;
     const worker = async () => {
-      while (left-- > 0) assert.equal((await functions.run(twenty)).outcome.kind, "completed");
+      while (left-- > 0)
+        assert.equal((await functions.run(twenty, { timeoutMs: 60_000 })).outcome.kind, "completed");
     };
     const began = performance.now();
     await Promise.all(Array.from({ length: concurrency }, worker));

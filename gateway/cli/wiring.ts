@@ -91,8 +91,8 @@ async function wireWorkers(config: Config, log: Logger): Promise<Execution> {
   };
 }
 
-function brokerSettings({ database: { url, ...rest }, dataDir }: Config) {
-  return { databaseUrl: url ?? null, dataDir, ...rest };
+function brokerSettings({ database: { url, maxConnections, timeoutMs, caps }, dataDir }: Config) {
+  return { databaseUrl: url ?? null, dataDir, maxConnections, timeoutMs, caps };
 }
 
 /** What it takes to run functions in this process. */
