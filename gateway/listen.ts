@@ -131,7 +131,7 @@ function retireServer(server: Server): Promise<void> {
   return new Promise((resolve) => {
     server.prependListener("request", (_request, response) => response.setHeader("connection", "close"));
     // Those that the client could still use by what the server has told it are not cut.
-    const idleMs = server.keepAliveTimeout + server.keepAliveTimeoutBuffer;
+    const idleMs = server.keepAliveTimeout + (server.keepAliveTimeoutBuffer ?? 0);
     const timer = setTimeout(() => server.closeIdleConnections(), idleMs);
     // The HTTP server's own would cut idle connections at once, under requests that are on their way.
     NetServer.prototype.close.call(server, () => {
