@@ -4,6 +4,7 @@ import { PlatformError } from "../errors.ts";
 import { FUNCTION_NAME } from "../function-name.ts";
 import { SCOPES } from "../scope.ts";
 import { TIMEOUT_RANGE_MS } from "../settings.ts";
+import { MAX_SECRET_CHARACTERS } from "../store/secrets.ts";
 import type { Traffic } from "../traffic.ts";
 
 /** Sources, bundle and source map together. */
@@ -11,9 +12,6 @@ const MAX_ADMIN_BODY_BYTES = 64 * 1048576;
 
 /** Most versions that share a function's traffic. */
 const MAX_SPLIT = 10;
-
-/** Of one secret, and of those that are set together: variables travel into the sandbox with each request. */
-const MAX_SECRET_CHARACTERS = 32_768;
 
 const RESERVED_KEYS = new Set([
   "FUNCTION_TIMEOUT_MS",
@@ -129,11 +127,7 @@ export const secretKeySchema = z.object({ key: secretKey });
 export const secretSchema = z.strictObject({ value: secretValue });
 export const secretsSchema = z
   .record(secretKey, secretValue)
-  .refine((values) => Object.keys(values).length > 0, "must name at least one")
-  .refine(
-    (values) => Object.values(values).reduce((sum, value) => sum + value.length, 0) <= MAX_SECRET_CHARACTERS,
-    `must have ${MAX_SECRET_CHARACTERS} characters together at most`,
-  );
+  .refine((values) => Object.keys(values).length > 0, "must name at least one");
 
 export const keySchema = z.strictObject({
   name: z.string().regex(/^[\x20-\x7e]{1,100}$/, "must be 1 to 100 printable ASCII characters"),
