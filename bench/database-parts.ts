@@ -3,17 +3,18 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connectBroker } from "../gateway/broker/broker-client.ts";
 import { startBroker } from "../gateway/broker/start-broker.ts";
+import type { RuntimeOptions } from "../runtime/index.ts";
 import { DatabaseFunctions } from "../test/support/database-functions.ts";
 import { PostgresServer } from "../test/support/postgres-server.ts";
 
 /** A server, a broker in a process of its own as in production, and functions in sandboxes of this process. */
-export async function databaseParts(maxConnections: number) {
+export async function databaseParts(maxConnections: number, options?: RuntimeOptions) {
   const server = await PostgresServer.start();
   const databaseUrl = await server.database("functions");
   const dataDir = mkdtempSync(join(tmpdir(), "thimble-bench-"));
   const broker = await startBroker({ databaseUrl, dataDir, maxConnections });
   const client = connectBroker(broker.socketPath);
-  const functions = new DatabaseFunctions(client);
+  const functions = new DatabaseFunctions(client, options);
   return {
     server,
     databaseUrl,
@@ -37,5 +38,7 @@ export function cpuMicrosOf(pid: number): number | null {
   return (Number(fields[11]) + Number(fields[12])) * 10_000;
 }
 
-/** The value in the middle. */
-export const median = (values: number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1]!;
+/** The value below which this share of all lies. */
+export function quantile(values: number[], share: number): number {
+  return [...values].sort((a, b) => a - b)[Math.floor(values.length * share)]!;
+}

@@ -33,6 +33,8 @@ export function ownModuleId(specifier: string): string | undefined {
   // the package's interface over the host's pool: the package itself would need a socket
   if (specifier === "postgres") return POSTGRES_ID;
   if (specifier === FILES_SPECIFIER) return FILES_ID;
+  // types only
+  if (specifier === "thimble") return EMPTY_ID;
   if (specifier === JAVY_SPECIFIER) return JAVY_ID;
   return specifier === "thimble:db" ? DATABASE_ID : undefined;
 }

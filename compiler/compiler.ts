@@ -12,6 +12,7 @@ import { isComponent } from "./component/component-names.ts";
 import { AnalysisError, CompileError } from "./errors.ts";
 import { buildImage } from "./image.ts";
 import { checkSources } from "./sources.ts";
+import { withPlace } from "./top-level-error.ts";
 import type { Analysis, Bundle, Finding, SourceFiles } from "./types.ts";
 import { buildModule, type ModuleInput, rebuildModule } from "./wasm-module/build-module.ts";
 import { decodeModuleArtifact } from "./wasm-module/module-artifact.ts";
@@ -97,7 +98,9 @@ export class Compiler {
   }
 
   async #finish(sources: SourceFiles, bundled: Bundle, analysis: Analysis): Promise<BuildResult> {
-    const built = await buildImage(this.#engine, bundled.code, analysis.config.warmup);
+    const built = await buildImage(this.#engine, bundled.code, analysis.config.warmup).catch((error) => {
+      throw error instanceof CompileError ? withPlace(error, bundled) : error;
+    });
     const { image, logs, warmupFailure } = built;
     if (warmupFailure !== undefined) analysis.findings.push(warmupFinding(sources, warmupFailure));
     const { hash, base } = this.#engine;

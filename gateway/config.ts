@@ -35,6 +35,8 @@ export interface Config {
   };
   database: {
     url: string | undefined;
+    /** For setting it up, and nothing else. */
+    adminUrl: string | undefined;
     maxConnections: number;
     timeoutMs: number;
     /** Of one execution. */
@@ -193,6 +195,7 @@ function assemble(v: Values, cwd: string): Config {
     },
     database: {
       url: functionDatabase(v),
+      adminUrl: v.FUNCTION_DATABASE_ADMIN_URL,
       maxConnections: v.FUNCTION_DB_MAX_CONNECTIONS,
       timeoutMs: v.FUNCTION_DB_TIMEOUT_MS,
       caps: {

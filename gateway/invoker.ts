@@ -5,7 +5,7 @@ import { outcomeDetail, outcomeError, PlatformError, toPlatformError } from "./e
 import type { FunctionLogs } from "./function-logs.ts";
 import type { LiveFunction } from "./live-function.ts";
 import type { Logger } from "./log.ts";
-import { mapStack } from "./map-stack.ts";
+import { mapFrames, mapStack } from "./map-stack.ts";
 import type { Metrics } from "./metrics.ts";
 import { observeServices } from "./observed-services.ts";
 import type { Runtime } from "./ports.ts";
@@ -126,7 +126,7 @@ export class Invoker {
         program,
         limits === live.invocationLimits ? null : scope.timeoutMs,
       ),
-      logs: raw.logs.map((line) => ({ ...line, message: live.mask(line.message) })),
+      logs: raw.logs.map((line) => ({ ...line, message: live.mask(mapFrames(line.message, program)) })),
     });
     const note = (final: InvocationResult) =>
       this.#note(live, request, { requestId, trace, databaseMs: databaseMs() }, final, end);

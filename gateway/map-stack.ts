@@ -8,12 +8,16 @@ const MAX_FRAMES = 50;
 const maps = new WeakMap<object, SourceMap | null>();
 
 /** A stack with its positions in the bundle replaced by those in the sources; frames that lead nowhere stay as they are. */
-export function mapStack(stack: string, program: Program): string {
+export const mapStack = (stack: string, program: Program): string =>
+  mapFrames(stack.split("\n").slice(0, MAX_FRAMES).join("\n"), program);
+
+/** The same for frames within a text: the line of a log. */
+export function mapFrames(text: string, program: Program): string {
+  if (!text.includes("(function.js:")) return text;
   const map = sourceMapOf(program);
-  if (!map) return stack;
-  return stack
+  if (!map) return text;
+  return text
     .split("\n")
-    .slice(0, MAX_FRAMES)
     .map((line) => {
       const [, head = "", row = "", column = "1"] = FRAME.exec(line) ?? [];
       if (row === "") return line;

@@ -142,6 +142,13 @@ export const SETTINGS = {
     "deterministic budget of one execution, fuel units",
   ),
   FUNCTION_DATABASE_URL: optional(postgresUrl, "where functions' queries go (default: an embedded database)"),
+  FUNCTION_DATABASE_ADMIN_URL: {
+    ...optional(
+      postgresUrl,
+      "as whom `thimble db` sets the functions' database up (default: FUNCTION_DATABASE_URL)",
+    ),
+    secret: true,
+  },
   FUNCTION_DB_MAX_CONNECTIONS: setting(wholeNumber(1, 1000), 5, "database connections for functions in all"),
   FUNCTION_DB_TIMEOUT_MS: setting(
     wholeNumber(1, 60_000, "ms"),

@@ -50,6 +50,8 @@ export class InstancePool {
   #waiting = new Set<Waiting>();
   #awaiting: (() => void)[] = [];
   #busy = 0;
+  /** The most that were busy at once since the last {@link trim}. */
+  #mostBusy = 0;
 
   constructor(engine: Engine, options: PoolOptions) {
     this.#engine = engine;
@@ -73,7 +75,7 @@ export class InstancePool {
       const at = this.#kept.findLastIndex((lease) => lease.image === image && lease.variables === variables);
       if (at >= 0) {
         const [lease] = this.#kept.splice(at, 1);
-        this.#busy++;
+        this.#taken();
         return { ...lease!, reuse };
       }
     }
@@ -86,11 +88,15 @@ export class InstancePool {
     return lease.instance;
   }
 
+  #taken(): void {
+    this.#mostBusy = Math.max(this.#mostBusy, ++this.#busy);
+  }
+
   #take(pages: number): Instance {
     for (let i = this.#idle.length - 1; i >= 0; i--) {
       if (this.#idle[i]!.physicalPages > pages + sparePages) continue;
       const [instance] = this.#idle.splice(i, 1);
-      this.#busy++;
+      this.#taken();
       return instance!;
     }
     const { resident, maxInstances } = this.#options;
@@ -106,8 +112,19 @@ export class InstancePool {
         throw new RuntimeError("overloaded", "every sandbox is in use");
     }
     const instance = this.#create();
-    this.#busy++;
+    this.#taken();
     return instance;
+  }
+
+  /**
+   * Gives up what was not needed since the last time: idle instances beyond the most that were busy at once, but for `least`, and
+   * those that are kept for functions and have become too old.
+   */
+  trim(least: number): void {
+    this.#expire(performance.now());
+    const wanted = Math.max(least, this.#mostBusy - this.#busy);
+    if (this.#idle.length > wanted) this.#idle.splice(0, this.#idle.length - wanted);
+    this.#mostBusy = this.#busy;
   }
 
   /** Whether an instance could be had. */

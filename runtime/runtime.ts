@@ -1,3 +1,4 @@
+import { setInterval } from "node:timers";
 import { ComponentExecution } from "./component/component-execution.ts";
 import { ComponentPool } from "./component/component-pool.ts";
 import type { Engine } from "./engine.ts";
@@ -22,6 +23,9 @@ export interface RuntimeOptions {
   warm?: number;
 }
 
+/** How often sandboxes are given up that were not needed meanwhile, ms. */
+const trimIntervalMs = 30_000;
+
 /** Runs programs: a pool of instances of one engine, and the turns of those that compute. One for each thread. */
 export class Runtime {
   readonly engine: Engine;
@@ -30,6 +34,7 @@ export class Runtime {
   readonly #components: ComponentPool;
   readonly #scheduler = new Scheduler();
   readonly #host: ExecutionHost;
+  readonly #trimming: NodeJS.Timeout;
   #running = 0;
   #idle: (() => void)[] = [];
 
@@ -40,6 +45,7 @@ export class Runtime {
     this.engine = engine;
     this.#pool = new InstancePool(engine, { maxInstances, resident, maxIdle });
     this.#pool.warm(warm);
+    this.#trimming = setInterval(() => this.#pool.trim(warm), trimIntervalMs).unref();
     this.#modules = new ModulePool({ maxInstances, maxIdle });
     this.#components = new ComponentPool(maxInstances);
     this.#host = { pool: this.#pool, scheduler: this.#scheduler, images: new VariableImages() };
@@ -94,6 +100,7 @@ export class Runtime {
 
   /** Waits for what is running; it ends by its own limits. */
   async close(): Promise<void> {
+    clearInterval(this.#trimming);
     if (this.#running > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
   }
 }

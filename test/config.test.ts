@@ -35,6 +35,7 @@ describe("configuration (R1)", () => {
     assert.equal(limits.bodyLimitBytes, 10 * 1024 * 1024);
     assert.deepEqual(config.database, {
       url: undefined,
+      adminUrl: undefined,
       maxConnections: 5,
       timeoutMs: 5000,
       caps: { queries: 1000, rows: 100_000, resultBytes: 32 << 20, paramBytes: 16 << 20, heldMs: 10_000 },
@@ -151,7 +152,12 @@ describe("configuration (R1)", () => {
     assert.equal(new Set(flags).size, SETTING_NAMES.length);
     assert.equal(flagOf("THIMBLE_DATA_DIR"), "--data-dir");
     const secret = SETTING_NAMES.filter((name) => "secret" in SETTINGS[name]);
-    assert.deepEqual(secret, ["THIMBLE_ADMIN_KEY", "THIMBLE_MASTER_KEY", "OTEL_EXPORTER_OTLP_HEADERS"]);
+    assert.deepEqual(secret, [
+      "FUNCTION_DATABASE_ADMIN_URL",
+      "THIMBLE_ADMIN_KEY",
+      "THIMBLE_MASTER_KEY",
+      "OTEL_EXPORTER_OTLP_HEADERS",
+    ]);
   });
 });
 

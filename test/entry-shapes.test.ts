@@ -102,6 +102,19 @@ test("two servers are one too many, and a server that comes too late has no func
   await assert.rejects(deployed({ "index.ts": none }), /This module has nothing that can be called/);
 });
 
+test("what top-level code throws is shown at its place in the function's own file", async () => {
+  const files = {
+    "index.ts": `import { check } from "tool";\nimport { table } from "./table.ts";\n/** @function */ export default () => check(table);`,
+    "table.ts": `import { check } from "tool";\ntype Row = { id: number };\nexport const table: Row[] = check([]);`,
+    "node_modules/tool/index.js": `exports.check = (rows) => {\n  if (rows.length === 0) throw new RangeError("no rows");\n  return rows;\n};`,
+  };
+  const error = await deployed(files).catch((cause: unknown) => cause);
+  assert.ok(error instanceof CompileError);
+  assert.deepEqual(error.position, { file: "table.ts", line: 3, column: 29 });
+  assert.match(error.message, /RangeError: no rows/);
+  assert.equal(error.findings[0]?.sourceLine, "export const table: Row[] = check([]);");
+});
+
 test("top-level code may set timers that it clears, and no others", async () => {
   const cleared = `const timer = setTimeout(() => {}, 1000); await null; clearTimeout(timer); /** @function */ export default () => "fine";`;
   assert.equal(await answers({ "index.ts": cleared }), "fine");
@@ -110,7 +123,11 @@ test("top-level code may set timers that it clears, and no others", async () => 
   const kept = `\n  setInterval(() => {}, 10);\n/** @function */ export default () => "never";`;
   const error = await deployed({ "index.ts": kept }).catch((cause: unknown) => cause);
   assert.ok(error instanceof CompileError);
-  assert.match(error.message, /setInterval is not available in top-level code/);
+  assert.match(error.message, /^index\.ts:2:3: .*setInterval is not available in top-level code/);
+  assert.deepEqual(
+    error.findings.map(({ rule, line, column, sourceLine }) => [rule, line, column, sourceLine]),
+    [["top-level-error", 2, 3, "  setInterval(() => {}, 10);"]],
+  );
 });
 
 describe("files beside the function", () => {

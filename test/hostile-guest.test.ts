@@ -40,7 +40,7 @@ const attack = async (body: string, options: RunOptions = {}) => {
       ${body}
     };`;
   const guest = await program(source);
-  const result = await run(guest, { timeoutMs: 1_000, ...options });
+  const result = await run(guest, { timeoutMs: 5_000, ...options });
   await result.background;
   assert.equal(text(await run(guest, { request: { url: "http://localhost/ok" } })), "fine");
   assert.equal(runtime.stats().busy, 0);
@@ -76,7 +76,7 @@ describe("messages that the guest library never sends", () => {
     test(`${name} ends the sandbox`, async () => {
       const { outcome, metrics } = await attack(`${call}; return "went on"`);
       assert.equal(outcome.kind, "trapped", JSON.stringify(outcome));
-      assert.ok(metrics.wallMs < 1_000);
+      assert.ok(metrics.wallMs < 4_000);
     });
   }
 

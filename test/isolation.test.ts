@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { json, sandboxes, text } from "./support/sandbox.ts";
+import { InstancePool } from "../runtime/pool.ts";
+import { engine, json, sandboxes, text } from "./support/sandbox.ts";
 
 const reuse = { maxRequests: 1_000, maxAgeMs: 60_000 };
 const counter = `
@@ -112,6 +113,39 @@ describe("isolation by instance", () => {
     assert.ok(runtime.stats().idle <= 6, `${runtime.stats().idle}`);
     assert.equal(json(await run(functions[5]!, { reuse })), 2);
     assert.equal(json(await run(functions[0]!, { reuse })), 1);
+  });
+});
+
+describe("idle sandboxes", () => {
+  test("are given up beyond what was needed at once lately", async () => {
+    const { program } = sandboxes();
+    const { image } = await program("export default () => 1");
+    const pool = new InstancePool(engine, { resident: 8, maxInstances: 8, maxIdle: 8 });
+    const leases = Array.from({ length: 5 }, () => pool.acquire(image, "", 0));
+    for (const lease of leases) pool.release(lease, lease.instance, "used");
+    assert.equal(pool.stats().idle, 5);
+    pool.trim(1);
+    assert.equal(pool.stats().idle, 5, "all five were needed");
+    const again = [0, 1].map(() => pool.acquire(image, "", 0));
+    for (const lease of again) pool.release(lease, lease.instance, "used");
+    pool.trim(1);
+    assert.equal(pool.stats().idle, 2);
+    pool.trim(1);
+    assert.equal(pool.stats().idle, 1, "the least stays");
+  });
+
+  test("with a function's state in them are given up when they are too old", async () => {
+    const { program } = sandboxes();
+    const { image } = await program("export default () => 1");
+    const pool = new InstancePool(engine, { resident: 8, maxInstances: 8, maxIdle: 8 });
+    const short = { maxRequests: 10, maxAgeMs: 5 };
+    const lease = pool.acquire(image, "", performance.now(), short);
+    pool.release(lease, lease.instance, "at rest");
+    assert.equal(pool.stats().idle, 1);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    pool.trim(0);
+    pool.trim(0);
+    assert.equal(pool.stats().idle, 0);
   });
 });
 

@@ -94,32 +94,43 @@ describe("loops whose turns can be counted", () => {
   });
 
   test("are not those that may be left on the way", () => {
-    const leaves = moduleOf([
+    for (const leave of [(code: Assembler) => code.branch(2), (code: Assembler) => code.op(Opcode.return)]) {
+      const module = moduleOf([
+        {
+          params: [i32],
+          code: (code) => {
+            prelude(code).raw([Opcode.block, 0x40]).loop().get(0).i32(3).op(Opcode.i32Eq).if();
+            leave(code).end().get(0).i32(1).op(Opcode.i32Add).tee(0).i32(50_000).op(Opcode.i32LtS);
+            return code.branchIf(0).end().end();
+          },
+        },
+      ]);
+      const host = new MeterHost();
+      const { exports } = host.instantiate(metered(module));
+      host.run(() => (exports.f0 as Run)(0));
+      assert.ok(host.fuelUsed < 500n, `${host.fuelUsed}`);
+    }
+  });
+
+  test("are not those that call others", () => {
+    let asked = 0;
+    const host = new MeterHost({
+      fuelPerSlice: 1,
+      onSlice: () => {
+        asked++;
+        return "go";
+      },
+    });
+    const calls = moduleOf([
       {
         params: [i32],
-        code: (code) =>
-          prelude(code)
-            .raw([Opcode.block, 0x40])
-            .loop()
-            .get(0)
-            .i32(3)
-            .op(Opcode.i32Eq)
-            .branchIf(1)
-            .get(0)
-            .i32(1)
-            .op(Opcode.i32Add)
-            .tee(0)
-            .i32(50_000)
-            .op(Opcode.i32LtS)
-            .branchIf(0)
-            .end()
-            .end(),
+        code: (code) => code.loop().call(1).get(0).i32(1).op(Opcode.i32Sub).tee(0).branchIf(0).end(),
       },
+      { code: prelude },
     ]);
-    const host = new MeterHost();
-    const { exports } = host.instantiate(metered(leaves));
-    host.run(() => (exports.f0 as Run)(0));
-    assert.ok(host.fuelUsed < 500n, `${host.fuelUsed}`);
+    const { exports } = host.instantiate(metered(calls));
+    host.run(() => (exports.f0 as Run)(1_000));
+    assert.ok(asked > 100, `${asked}`);
   });
 
   test("may stand in a loop of the same form", () => {
@@ -146,8 +157,10 @@ describe("loops whose turns can be counted", () => {
             .end()
             .get(0)
             .i32(1)
-            .op(Opcode.i32Sub)
+            .op(Opcode.i32Add)
             .tee(0)
+            .i32(1_000)
+            .op(Opcode.i32LtS)
             .branchIf(0)
             .end()
             .get(2),
@@ -156,7 +169,7 @@ describe("loops whose turns can be counted", () => {
     const host = new MeterHost({ fuel: 1_000_000n });
     const { exports } = host.instantiate(metered(nested));
     assert.equal(
-      host.run(() => (exports.f0 as Run)(1_000)),
+      host.run(() => (exports.f0 as Run)(0)),
       7_000,
     );
   });

@@ -629,6 +629,30 @@ describe("where the host is asked", () => {
       asked: [25_000, 155_000, 285_000, 325_000],
     },
     {
+      name: "calls behind one that has run long since its check",
+      functions: [
+        { code: (code) => times(30, (out) => out.call(3), code.call(2)) },
+        { code: (code) => units(20_000)(code.call(0)) },
+        { code: units(10_000) },
+      ],
+      asked: [20_136, 140_136, 270_136, 320_136],
+    },
+    {
+      name: "counted loops one after the other",
+      functions: [
+        {
+          params: [i32],
+          code: (code) =>
+            times(
+              40,
+              (out) => out.i32(1_000).set(0).loop().get(0).i32(1).op(Opcode.i32Sub).tee(0).branchIf(0).end(),
+              code,
+            ),
+        },
+      ],
+      asked: [280, 75_205, 150_130, 200_080],
+    },
+    {
       name: "a ladder of calls",
       functions: [
         { code: (code) => code.call(5) },

@@ -88,6 +88,11 @@ describe("variables and secrets", () => {
     }
     const many = Object.fromEntries(Array.from({ length: 101 }, (_, n) => [`K${n}`, "v"]));
     assert.equal((await call("PUT", "echo/secrets", many))[0], 400);
+    await call("PUT", "echo/secrets/FIRST", { value: "x".repeat(30_000) });
+    const [over, { error }] = await call("PUT", "echo/secrets/SECOND", { value: "y".repeat(3_000) });
+    assert.deepEqual([over, error.code], [400, "invalid_input"], "too much together with those there are");
+    assert.ok(!("SECOND" in (await env())));
+    await call("DELETE", "echo/secrets");
     assert.deepEqual((await call("GET", "echo/secrets"))[1], { secrets: [] });
   });
 

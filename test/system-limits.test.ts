@@ -136,7 +136,9 @@ test("a function's error is told to its owner only", async () => {
   const secret = "the-password-is-tulip";
   await system.deploy(
     "leaky",
-    failing(`const reveal = () => { throw new TypeError(${JSON.stringify(secret)}); };\n  reveal();`),
+    failing(
+      `const reveal = () => { throw new TypeError(${JSON.stringify(secret)}); };\n  try { reveal(); } catch (error) { console.warn(error); throw error; }`,
+    ),
   );
   const response = await system.fetch("leaky", { headers: { "x-request-id": "trace-me" } });
   const shown = JSON.stringify([await response.text(), [...response.headers]]);
@@ -152,6 +154,7 @@ test("a function's error is told to its owner only", async () => {
 
   const { stdout } = await system.cli(["logs", "leaky"]);
   assert.match(stdout, new RegExp(`error .* trace-me TypeError: ${secret}\\n.*reveal.*index\\.ts:5:\\d+`));
+  assert.match(stdout, new RegExp(`warn .* trace-me TypeError: ${secret}\\n.*reveal.*index\\.ts:5:\\d+`));
   // and in the server's own log, which arrives through a pipe
   await until(async () => system.log.includes(secret));
   const [row] = await system.invocations("leaky", 2);

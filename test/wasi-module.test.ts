@@ -313,7 +313,7 @@ describe("errors", () => {
     assert.equal(outcome.error.message, "unreachable");
     assert.match(
       outcome.error.stack ?? "",
-      /^ {4}at main\.wasm\.inner \(wasm-function\[\d+\]:0x[0-9a-f]+\)\n/,
+      /^ {4}at (?:main\.wasm\.)?inner \(wasm-function\[\d+\]:0x[0-9a-f]+\)\n/,
     );
     assert.doesNotMatch(outcome.error.stack ?? "", /file:|node:/);
   });

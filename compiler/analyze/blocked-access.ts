@@ -1,5 +1,12 @@
 import type { CallExpression, MemberExpression, ObjectExpression } from "@swc/core";
-import { importedDanger, loadedDanger, memberDanger, moduleDanger, mustNotBe } from "./forbidden.ts";
+import {
+  importedDanger,
+  loadedDanger,
+  mayReachDanger,
+  memberDanger,
+  moduleDanger,
+  mustNotBe,
+} from "./forbidden.ts";
 import type { Check, FileContext } from "./rule.ts";
 import { constantString, propertyName, type SyntaxNode, unwrap } from "./tree.ts";
 import { type Reference, referencesOf, textsOf, type Value } from "./value.ts";
@@ -17,8 +24,8 @@ export const blockedAccess: Check = (context) => {
   const { flow } = context;
   const asked = new Set<object>();
   for (const { of, name, node } of flow.bindings.patternReads) {
-    const values = flow.source(of);
-    if (values.length > 0) for (const key of flow.names(name)) checkMember(node, values, key, context);
+    for (const key of flow.names(name))
+      if (mayReachDanger(key)) checkMember(node, flow.source(of), key, context);
   }
   return {
     // `typeof eval` asks and gets nothing.
@@ -42,9 +49,8 @@ export const blockedAccess: Check = (context) => {
     MemberExpression(node) {
       if (asked.has(node)) return;
       const { object, property } = node as unknown as MemberExpression;
-      const values = flow.values(object);
-      if (values.length > 0)
-        for (const name of flow.names(property)) checkMember(node, values, name, context);
+      for (const name of flow.names(property))
+        if (mayReachDanger(name)) checkMember(node, flow.values(object), name, context);
     },
     CallExpression: (node) => checkCall(node as unknown as CallExpression, context),
     NewExpression: (node) => checkCall(node as unknown as CallExpression, context),

@@ -51,6 +51,15 @@ const MEMBERS = new Map<string, Danger>([
   ...list("dynamic-code", "eval module._compile module#prototype._compile"),
 ]);
 
+/** Names of such members, and of what a property descriptor holds one in. Others need not be looked at. */
+const MEMBER_NAMES = new Set([
+  "value",
+  "get",
+  ...[...MEMBERS.keys()].map((path) => path.replace(/^.*[.#]/, "")),
+]);
+
+export const mayReachDanger = (name: string): boolean => MEMBER_NAMES.has(name);
+
 /** What loading a module by this name would reach. */
 export function moduleDanger(specifier: string): Danger | undefined {
   if (/\.node$/.test(specifier)) return "native-code";

@@ -128,10 +128,20 @@ export class ByteWriter {
     return this.#length;
   }
 
+  /** Makes room for so many bytes more at once. */
+  reserve(extra: number): this {
+    const needed = this.#length + extra;
+    if (needed > this.#bytes.length) this.#grow(needed);
+    return this;
+  }
+
   #reserve(extra: number): void {
     const needed = this.#length + extra;
-    if (needed <= this.#bytes.length) return;
-    const grown = new Uint8Array(Math.max(needed, this.#bytes.length * 2));
+    if (needed > this.#bytes.length) this.#grow(Math.max(needed, this.#bytes.length * 2));
+  }
+
+  #grow(size: number): void {
+    const grown = new Uint8Array(size);
     grown.set(this.#bytes.subarray(0, this.#length));
     this.#bytes = grown;
   }

@@ -7,11 +7,11 @@ export interface Charges {
   /** From the function's entry on. */
   entry: number;
   /** After an instruction: code that only some paths reach. */
-  after: Map<number, number>;
+  after: ReadonlyMap<number, number>;
   /** Before an instruction: where a cycle of calls is cut. */
-  before: Map<number, number>;
+  before: ReadonlyMap<number, number>;
   /** One turn of a loop. */
-  turns: Map<number, number>;
+  turns: ReadonlyMap<number, number>;
 }
 
 interface Frame {
@@ -25,6 +25,9 @@ interface Frame {
   exit: number;
   leastExit: number;
 }
+
+/** Shared by all functions without any: most have none. */
+const nothing: ReadonlyMap<number, number> = new Map();
 
 /** Rounds in which labels that need a charge of their own are looked for; after them, all have one. */
 const maxRounds = 6;
@@ -228,5 +231,6 @@ function planRound(
     }
     cost += flow.plain[at]!;
   }
-  return { entry: cost, after, before, turns };
+  const kept = (charges: Map<number, number>) => (charges.size > 0 ? charges : nothing);
+  return { entry: cost, after: kept(after), before: kept(before), turns: kept(turns) };
 }

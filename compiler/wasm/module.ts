@@ -135,10 +135,11 @@ export function emptyModule(): Module {
   };
 }
 
+const lebLength = (value: number): number => Math.max(1, Math.ceil((32 - Math.clz32(value)) / 7));
+
 /** Bytes that the declaration of locals takes before a function's instructions. */
 export function localsLength(locals: FunctionBody["locals"]): number {
-  const leb = (value: number): number => Math.max(1, Math.ceil((32 - Math.clz32(value)) / 7));
-  return leb(locals.length) + locals.reduce((sum, [count]) => sum + leb(count) + 1, 0);
+  return lebLength(locals.length) + locals.reduce((sum, [count]) => sum + lebLength(count) + 1, 0);
 }
 
 /** Number of imports of one kind, which come first in its index space. */
@@ -522,9 +523,24 @@ export function writeModule(module: Module): Uint8Array<ArrayBuffer> {
   section(8, module.start !== undefined, (out) => out.u32(module.start!));
   vectorSection(9, module.elements, writeElementSegment);
   section(12, module.dataCount, (out) => out.u32(module.data.length));
-  vectorSection(10, module.functions, (out, { locals, code }) =>
-    out.sized((body) => body.vector(locals, ([count, type]) => body.u32(count).byte(type)).raw(code)),
+  const codeBytes = module.functions.reduce(
+    (sum, { locals, code }) =>
+      sum + lebLength(localsLength(locals) + code.length) + localsLength(locals) + code.length,
+    lebLength(module.functions.length),
   );
+  const dataBytes = module.data.reduce((sum, { bytes }) => sum + bytes.length + 16, 0);
+  // the largest sections: room is made for them at once
+  if (module.functions.length > 0) {
+    file
+      .reserve(1 + lebLength(codeBytes) + codeBytes + dataBytes)
+      .byte(10)
+      .u32(codeBytes);
+    file.vector(module.functions, ({ locals, code }) => {
+      file.u32(localsLength(locals) + code.length);
+      file.vector(locals, ([count, type]) => file.u32(count).byte(type)).raw(code);
+    });
+  }
+  customsAfter(10);
   vectorSection(11, module.data, (out, segment) => {
     out.byte(segment.mode === "passive" ? 1 : segment.memory === undefined ? 0 : 2);
     if (segment.memory !== undefined) out.u32(segment.memory);

@@ -1,3 +1,7 @@
+import type { Context, FunctionConfig } from "thimble";
+
+export const config = { timeoutMs: 1000, memoryMb: 32 } satisfies FunctionConfig;
+
 interface Input {
   action?: string;
   name?: string;

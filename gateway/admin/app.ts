@@ -13,7 +13,7 @@ import type { Store } from "../store/open.ts";
 import { type Authenticate, authorize } from "./authenticate.ts";
 import type { Deployer } from "./deployer.ts";
 import { FailureLimit } from "./failure-limit.ts";
-import { checked, jsonInput } from "./input.ts";
+import { bodyInput, checked } from "./input.ts";
 import type { AdminEnv, Operation } from "./operation.ts";
 import { OPERATIONS } from "./operations/index.ts";
 
@@ -68,7 +68,7 @@ async function perform(one: Operation, c: Context<AdminEnv>, deps: AdminDeps): P
   const name = c.req.param("name") ?? null;
   if (one.scope !== null && one.restrict !== "handler") authorize(c.get("principal"), one.scope, name);
   const query = one.query && checked(one.query, c.req.query(), "query");
-  const body = one.body && (await jsonInput(c.req.raw, one.body));
+  const body = one.body && (await bodyInput(c.req.raw, one.body, one.ofForm));
   return one.handle({ c, deps, body, query, param: (key) => c.req.param(key) ?? "" });
 }
 

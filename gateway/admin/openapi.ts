@@ -47,7 +47,15 @@ function describe(one: Operation): object {
     summary: one.summary,
     description: one.scope === null ? "Needs any key." : `Needs a key with the scope \`${one.scope}\`.`,
     parameters: [...pathParameters(one), ...queryParameters(one)],
-    ...(one.body && { requestBody: { required: true, content: json(schemaOf(one.body, "input")) } }),
+    ...(one.body && {
+      requestBody: {
+        required: true,
+        content: {
+          ...json(schemaOf(one.body, "input")),
+          ...(one.ofForm && { "multipart/form-data": { schema: { type: "object" } } }),
+        },
+      },
+    }),
     responses,
   };
 }

@@ -32,6 +32,8 @@ export interface Operation {
   summary: string;
   body?: z.ZodType;
   query?: z.ZodObject;
+  /** Makes a body of a form (`multipart/form-data`), for operations that take one as well. */
+  ofForm?(form: FormData): Promise<unknown>;
   /** The good answer. */
   answer: { status: 200 | 201; schema?: z.ZodType; contentType?: string };
   /** Codes that it may refuse with, besides those that all have. */

@@ -100,7 +100,7 @@ class Client {
         this.#sessions.set(id, this.#broker.openSession(parse(target, head)));
         return;
       case Ask.query:
-        this.#query(id, parse(query, head) as Query);
+        this.#query(id, parse(query, head) as Query, frame.size);
         return;
       case Ask.cancel: {
         const controller = this.#queries.get(id);
@@ -132,11 +132,10 @@ class Client {
     return session;
   }
 
-  #query(id: number, { session, ...request }: Query): void {
+  #query(id: number, { session, ...request }: Query, bytes: number): void {
     if (this.#queries.has(id)) throw new FrameError("query");
     const controller = new AbortController();
     this.#queries.set(id, controller);
-    const bytes = request.text.length;
     this.#hold(bytes);
     this.#session(session)
       .query(request, controller)

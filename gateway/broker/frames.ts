@@ -12,6 +12,8 @@ export interface Frame {
   /** Parsed JSON; undefined when there is none. */
   head: unknown;
   bytes: Buffer;
+  /** Of the whole frame. */
+  size: number;
 }
 
 /** Client → broker. */
@@ -71,7 +73,13 @@ function decodeFrame(frame: Buffer): Frame {
       throw new FrameError("JSON");
     }
   }
-  return { kind: frame[4]!, id: frame.readUInt32BE(5), head, bytes: frame.subarray(13 + headBytes) };
+  return {
+    kind: frame[4]!,
+    id: frame.readUInt32BE(5),
+    head,
+    bytes: frame.subarray(13 + headBytes),
+    size: frame.length,
+  };
 }
 
 /**

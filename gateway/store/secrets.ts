@@ -1,4 +1,4 @@
-import { and, count, eq, notInArray, sql } from "drizzle-orm";
+import { and, eq, sql } from "drizzle-orm";
 import type { Database } from "./connect.ts";
 import { changed } from "./functions.ts";
 import { readFunction, type StoredFunction, secretOwner } from "./read-functions.ts";
@@ -13,8 +13,10 @@ export interface SecretName {
 
 /** Most that a function may have. */
 export const MAX_SECRETS = 100;
+/** Of all values of a function together: they travel into the sandbox with each request. */
+export const MAX_SECRET_CHARACTERS = 32_768;
 
-/** More than {@link MAX_SECRETS} in all. Nothing was stored. */
+/** More than {@link MAX_SECRETS}, or more than {@link MAX_SECRET_CHARACTERS}, in all. Nothing was stored. */
 export class TooManySecretsError extends Error {
   readonly code = "too_many_secrets";
 }
@@ -47,11 +49,6 @@ export class SecretStore {
         sealed: this.#vault.seal(value, secretOwner(id, key)),
         updatedAt: new Date(),
       }));
-      const [others] = await tx
-        .select({ count: count() })
-        .from(functionSecrets)
-        .where(and(eq(functionSecrets.functionId, id), notInArray(functionSecrets.key, Object.keys(values))));
-      if ((others?.count ?? 0) + rows.length > MAX_SECRETS) throw new TooManySecretsError();
       await tx
         .insert(functionSecrets)
         .values(rows)
@@ -59,7 +56,11 @@ export class SecretStore {
           target: [functionSecrets.functionId, functionSecrets.key],
           set: { sealed: sql`excluded.sealed`, updatedAt: sql`excluded.updated_at` },
         });
-      return readFunction(tx, this.#vault, name);
+      const stored = await readFunction(tx, this.#vault, name);
+      const all = Object.values(stored?.variables ?? {});
+      const characters = all.reduce((sum, value) => sum + value.length, 0);
+      if (all.length > MAX_SECRETS || characters > MAX_SECRET_CHARACTERS) throw new TooManySecretsError();
+      return stored;
     });
   }
 

@@ -9,21 +9,34 @@ export type Content = string | Uint8Array<ArrayBuffer> | ReadableStream | null;
 
 const NativeParams = Object.getPrototypeOf(URLSearchParams) as typeof globalThis.URLSearchParams;
 
-/** What a body argument means: its content, and the content type that it implies. */
-export function extractBody(body: unknown): [content: Content, contentType: string | null] {
-  if (typeof body === "string") return [body.toWellFormed(), "text/plain;charset=UTF-8"];
-  if (body === null || body === undefined) return [null, null];
-  if (isBufferSource(body)) return [bytesOf(body).slice(), null];
+/** A body's content, and the content type that it implies. An object: taking a list apart costs ten times as much. */
+export interface Extracted {
+  content: Content;
+  type: string | null;
+}
+
+const textType = "text/plain;charset=UTF-8";
+
+/** What a body argument means. */
+export function extractBody(body: unknown): Extracted {
+  if (typeof body === "string") return { content: body.toWellFormed(), type: textType };
+  if (body === null || body === undefined) return { content: null, type: null };
+  if (isBufferSource(body)) return { content: bytesOf(body).slice(), type: null };
   if (isStream(body)) {
     if (body.locked || isDisturbed(body)) throw new TypeError("The body stream is locked or has been read");
-    return [body, null];
+    return { content: body, type: null };
   }
-  if (body instanceof NativeParams) return [`${body}`, "application/x-www-form-urlencoded;charset=UTF-8"];
-  if (body instanceof Blob) return [blobBytes(body), body.type || null];
-  if (body instanceof FormData) return encodeMultipart(body);
-  if (typeof body === "object" && Symbol.asyncIterator in body)
-    return [streamLibrary().ReadableStream.from(body as AsyncIterable<Uint8Array>), null];
-  return [`${body}`.toWellFormed(), "text/plain;charset=UTF-8"];
+  if (body instanceof NativeParams)
+    return { content: `${body}`, type: "application/x-www-form-urlencoded;charset=UTF-8" };
+  if (body instanceof Blob) return { content: blobBytes(body), type: body.type || null };
+  if (body instanceof FormData) {
+    const [content, type] = encodeMultipart(body);
+    return { content, type };
+  }
+  if (typeof body === "object" && Symbol.asyncIterator in body) {
+    return { content: streamLibrary().ReadableStream.from(body as AsyncIterable<Uint8Array>), type: null };
+  }
+  return { content: `${body}`.toWellFormed(), type: textType };
 }
 
 export let takeContent: (body: Body) => Content;

@@ -12,11 +12,12 @@ function checkMutable(headers: object): void {
   if (apply(has, immutable, [headers])) throw new TypeError("These headers are immutable");
 }
 
+const beyondLatin1 = /[^\0-\xff]/;
+
 /** A byte string, as Web IDL has it: no character beyond Latin-1. */
 function byteString(value: unknown): string {
   const text = `${value as string}`;
-  for (let i = 0; i < text.length; i++)
-    if (text.charCodeAt(i) > 255) throw new TypeError("A header's name and value are of Latin-1 characters");
+  if (beyondLatin1.test(text)) throw new TypeError("A header's name and value are of Latin-1 characters");
   return text;
 }
 

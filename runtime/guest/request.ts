@@ -184,7 +184,7 @@ export class Request extends Body {
     const hasBody = body !== undefined && body !== null;
     if ((hasBody || (base && base.body !== null)) && (state.method === "GET" || state.method === "HEAD"))
       throw new TypeError(`A ${state.method} request cannot have a body`);
-    const [own, contentType] = extractBody(body);
+    const { content: own, type: contentType } = extractBody(body);
     if (isStream(own) && state.settings.keepalive)
       throw new TypeError("A request with keepalive cannot have a stream as its body");
     if (contentType !== null && !this.headers.has("content-type"))

@@ -64,28 +64,33 @@ export class Response extends Body {
   constructor(body?: unknown, init?: ResponseInit | null) {
     super(null);
     if (init) this.#initialize(init);
-    const [content, contentType] = extractBody(body);
-    this.#setBody(content, contentType);
+    if (body === undefined || body === null) return;
+    const { content, type } = extractBody(body);
+    this.#setBody(content, type);
   }
 
   #initialize({ status = 200, statusText = "", headers }: ResponseInit): void {
     const code = Math.trunc(Number(status)) || 0;
     if (!(code >= 200 && code <= 599))
       throw new RangeError(`The status must be between 200 and 599, not ${status}`);
-    this.#state.statusText = `${statusText}`;
-    if (!reasonPhrase.test(this.#state.statusText))
-      throw new TypeError("The status text has characters that it cannot have");
-    this.#state.status = code;
-    if (headers !== undefined) this.#state.headers = new Headers(headers);
+    const state = this.#state;
+    if (statusText !== "") {
+      state.statusText = `${statusText}`;
+      if (!reasonPhrase.test(state.statusText))
+        throw new TypeError("The status text has characters that it cannot have");
+    }
+    state.status = code;
+    if (headers !== undefined) state.headers = new Headers(headers);
   }
 
   #setBody(content: Content, contentType: string | null): void {
     if (content === null) return;
-    if (isNullBodyStatus(this.#state.status))
-      throw new TypeError(`A response with status ${this.#state.status} cannot have a body`);
+    const state = this.#state;
+    if (isNullBodyStatus(state.status))
+      throw new TypeError(`A response with status ${state.status} cannot have a body`);
     if (contentType !== null) {
-      if (this.#state.headers === null) this.#state.list = headersOfType(contentType);
-      else if (!this.#state.headers.has("content-type")) this.#state.headers.set("content-type", contentType);
+      if (state.headers === null) state.list = headersOfType(contentType);
+      else if (!state.headers.has("content-type")) state.headers.set("content-type", contentType);
     }
     setContent(this, content);
   }

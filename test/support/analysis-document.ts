@@ -48,10 +48,20 @@ Each finding has the rule's id, \`file:line:column\`, the source line, why, and 
 
 ## What it does not see
 
-Names that come out of loops, parsers, the request or a list of all globals; values that travel through a \`Map\`, a closure's state or another
-process. That is no hole: the sandbox has no processes, sockets, threads, files of the host or compiler to reach. The test corpus
-(\`test/fixtures/analysis\`) runs every bad function in a sandbox, with the analysis switched off, and none gets anything.
+Names that come out of loops, of the request or of a list of all globals; values that are thrown and caught, or kept in the state of a closure or by
+a constructor. That is no hole: the sandbox has no processes, sockets, threads, files of the host or compiler to reach. The test corpus
+(\`test/fixtures/analysis\`) holds more than 200 bad functions; the tests run those that try a blocked access in a sandbox with the analysis switched off (all but a few whose
+packages are not installed), and none gets anything.
 Prototype pollution and unbounded loops are found by their usual patterns only; a function that mentions \`__proto__\` or \`hasOwn\` is taken to be guarded.
+
+Of two batches of 30 disguises, each invented after the rules of its time, the first trial found 15 and 15. The ways behind most of the others were added then, so
+that the corpus says nothing about the next batch; those that stay unseen are in it as \`runtime\`.
+
+## Cost
+
+A bundle of 1.02 MB (hono, zod, drizzle-orm with two dialects) takes 0.38 s of CPU, the median of nine in one process, of which the parser has about half; the first one in
+a new process 0.65 s. Measured by \`process.cpuUsage\` on the 2-core development machine under load. Steps of data flow, branches, lists and texts are bounded, so that hostile
+code costs seconds at most, in the builder's process.
 `;
 
 const TAIL = `

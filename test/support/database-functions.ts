@@ -1,15 +1,16 @@
 import { fileURLToPath } from "node:url";
 import { bundle } from "../../compiler/bundle.ts";
 import type { Broker } from "../../gateway/broker/broker.ts";
-import type { InvocationResult, Program } from "../../runtime/index.ts";
-import { artifactOf, compiler, type RunOptions, sandboxes, text } from "./sandbox.ts";
+import type { InvocationResult, Program, RuntimeOptions } from "../../runtime/index.ts";
+import { artifactOf, type Bench, compiler, type RunOptions, sandboxes, text } from "./sandbox.ts";
 
 /** Functions in sandboxes whose queries go to a broker. */
 export class DatabaseFunctions {
-  readonly #bench = sandboxes();
+  readonly #bench: Bench;
   readonly #broker: Broker;
 
-  constructor(broker: Broker) {
+  constructor(broker: Broker, options?: RuntimeOptions) {
+    this.#bench = sandboxes(options);
     this.#broker = broker;
   }
 

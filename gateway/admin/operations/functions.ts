@@ -2,6 +2,7 @@ import type { FunctionConfig } from "../../../compiler/types.ts";
 import type { DeployedFunction } from "../../catalog.ts";
 import type { AdminDeps } from "../app.ts";
 import { authorize } from "../authenticate.ts";
+import { deploymentOfForm } from "../deploy-form.ts";
 import {
   changedDocument,
   deletedDocument,
@@ -31,6 +32,7 @@ export const functionOperations = [
     summary:
       "Analyse, build, store and make live; 200 instead of 201 when the same content had been deployed before",
     body: deploySchema,
+    ofForm: deploymentOfForm,
     answer: { status: 201, schema: deploymentDocument },
     errors: ["analysis_failed", "compile_failed", "payload_too_large"],
     async handle({ c, deps, body }) {

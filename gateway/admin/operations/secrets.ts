@@ -1,5 +1,5 @@
 import { PlatformError } from "../../errors.ts";
-import { MAX_SECRETS, TooManySecretsError } from "../../store/secrets.ts";
+import { MAX_SECRET_CHARACTERS, MAX_SECRETS, TooManySecretsError } from "../../store/secrets.ts";
 import { secretChangeDocument, secretsDocument } from "../documents.ts";
 import { checked, secretKeySchema, secretSchema, secretsSchema } from "../input.ts";
 import { type Call, operation } from "../operation.ts";
@@ -72,7 +72,10 @@ async function set({ c, deps, param }: Call<unknown, unknown>, values: Record<st
     return c.json({ revision });
   } catch (error) {
     if (!(error instanceof TooManySecretsError)) throw error;
-    throw new PlatformError("invalid_input", `A function can have ${MAX_SECRETS} secrets at most`);
+    throw new PlatformError(
+      "invalid_input",
+      `A function can have ${MAX_SECRETS} secrets at most, of ${MAX_SECRET_CHARACTERS} characters together`,
+    );
   }
 }
 

@@ -5,15 +5,13 @@ import { CliError } from "../cli-error.ts";
 import { type CommandContext, command, contextOf } from "../command.ts";
 import { table } from "../table.ts";
 
-const ADMIN_URL = "FUNCTION_DATABASE_ADMIN_URL";
-
 const setUp = () => import("../../broker/set-up.ts");
 
 /** As whom to set up: the URL of an admin, or else that of the functions themselves. */
 function adminOf({ config }: CommandContext) {
-  const adminUrl = process.env[ADMIN_URL] || config.database.url;
+  const adminUrl = config.database.adminUrl ?? config.database.url;
   if (!adminUrl)
-    throw new CliError(`FUNCTION_DATABASE_URL is not set: the embedded database has no roles`, {
+    throw new CliError("FUNCTION_DATABASE_URL is not set: the embedded database has no roles", {
       exitCode: 2,
       code: "usage",
     });
@@ -84,7 +82,7 @@ const grants = command("grants", "list the functions that have a login", "all").
 
 /** `db`: the functions' database and who may do what in it. */
 export const db = new Command("db")
-  .description(`set up the functions' database and roles (as ${ADMIN_URL}, or FUNCTION_DATABASE_URL)`)
+  .description("set up the functions' database and the roles in it")
   .addCommand(init)
   .addCommand(grant)
   .addCommand(revoke)
