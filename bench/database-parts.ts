@@ -38,5 +38,7 @@ export function cpuMicrosOf(pid: number): number | null {
   return (Number(fields[11]) + Number(fields[12])) * 10_000;
 }
 
-/** The value in the middle. */
-export const median = (values: number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1]!;
+/** The value below which this share of all lies. */
+export function quantile(values: number[], share: number): number {
+  return [...values].sort((a, b) => a - b)[Math.floor(values.length * share)]!;
+}

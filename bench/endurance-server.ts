@@ -49,7 +49,7 @@ export class EnduranceServer implements AsyncDisposable {
       method: "POST",
       body: JSON.stringify({ name, files, config }),
     });
-    if (response.status !== 201) throw new Error(`${name}: ${await response.text()}`);
+    if (!response.ok) throw new Error(`${name}: ${await response.text()}`);
     await response.text();
   }
 

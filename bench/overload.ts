@@ -19,6 +19,7 @@ const functions = {
 /** What is left of the throughput when three times as much comes as can be answered. */
 export async function run(): Promise<Table> {
   const rows: Row[] = [];
+  const notes: string[] = [];
   for (const [name, source] of Object.entries(functions)) {
     await using server = await EnduranceServer.start({ THIMBLE_WORKERS: "1" });
     await server.deploy("f", source);
@@ -28,15 +29,20 @@ export async function run(): Promise<Table> {
     const peak = median(peaks);
     const beforeMb = await server.memoryMb();
     const watched = watchMemory(server);
-    const { answers, perSecond, p99Ms, hung } = await load(url, connections, overloadMs, factor * peak);
+    const { answers, perSecond, p99Ms, hung, unsent } = await load(
+      url,
+      connections,
+      overloadMs,
+      factor * peak,
+    );
     const mostMb = await watched();
     const sum = Object.values(answers).reduce((a, b) => a + b, 0);
-    const { activeExecutions } = await server.stats();
+    notes.push(`${name}: ${JSON.stringify(answers)}, ${unsent} found no free connection.`);
     rows.push({
       ...{ name, peak, perSecond, kept: perSecond / peak, p99Ms },
       refused: ((answers["429"] ?? 0) + (answers["503"] ?? 0)) / sum,
       other: sum - (answers["200"] ?? 0) - (answers["429"] ?? 0) - (answers["503"] ?? 0),
-      ...{ hung, activeExecutions, beforeMb, mostMb, afterMb: await server.memoryMb() },
+      ...{ hung, beforeMb, mostMb, afterMb: await server.memoryMb() },
     });
   }
   return {
@@ -55,6 +61,7 @@ export async function run(): Promise<Table> {
     ],
     rows,
     notes: [
+      ...notes,
       `The peak: the median of ${peakRounds} turns with 8 connections, each of which sends when it has its answer. Client and server share the cores.`,
     ],
   };

@@ -69,6 +69,11 @@ const MAX_HEADER_BYTES = 16 * 1024;
 const CHECK_INTERVAL_MS = 1_000;
 const KEEP_ALIVE_MS = 5_000;
 const MAX_PIPELINED = 32;
+/**
+ * Connections that wait to be accepted. When there are more, the system drops what their clients send, who then try again after seconds;
+ * so it is as large as systems commonly allow.
+ */
+const BACKLOG = 4_096;
 const MAX_CONNECTIONS = 10_000;
 
 /** Where the system deals a port's connections out to several processes. */
@@ -104,8 +109,8 @@ export async function listen(options: ListenOptions): Promise<Listener> {
         : `Cannot listen on ${host}:${port} (${error.code})`;
       reject(new ListenError(inUse ? "port_in_use" : "listen_failed", reason, error));
     });
-    if (socket) server.listen(socket, resolve);
-    else server.listen({ host, port, reusePort: shared && canSharePort }, resolve);
+    if (socket) server.listen(socket, BACKLOG, resolve);
+    else server.listen({ host, port, backlog: BACKLOG, reusePort: shared && canSharePort }, resolve);
   });
   const address = server.address() as AddressInfo;
   const shownHost = host.includes(":") ? `[${host}]` : host;
@@ -131,7 +136,7 @@ function retireServer(server: Server): Promise<void> {
   return new Promise((resolve) => {
     server.prependListener("request", (_request, response) => response.setHeader("connection", "close"));
     // Those that the client could still use by what the server has told it are not cut.
-    const idleMs = server.keepAliveTimeout + server.keepAliveTimeoutBuffer;
+    const idleMs = server.keepAliveTimeout + (server.keepAliveTimeoutBuffer ?? 0);
     const timer = setTimeout(() => server.closeIdleConnections(), idleMs);
     // The HTTP server's own would cut idle connections at once, under requests that are on their way.
     NetServer.prototype.close.call(server, () => {

@@ -165,6 +165,27 @@ describe("the broker in a process of its own", () => {
     assert.equal(stdout, "42\n");
   });
 
+  it("tells why a connection cannot be made, to the log and not to functions", async () => {
+    const told: string[] = [];
+    const other = await startBroker({
+      databaseUrl: url.replace(/:[^:@]+@/, ":wrong@"),
+      dataDir: await mkdtemp(join(dataDir, "other-")),
+      onFailure: (message) => told.push(message),
+    });
+    const there = connectBroker(other.socketPath);
+    await assert.rejects(value(there, "select 1"), {
+      code: "db_unavailable",
+      message: "the database is not available",
+    });
+    await until(async () => told.length > 0);
+    assert.match(
+      told[0] ?? "",
+      /no connection to the functions' database: 28P01 password authentication failed/,
+    );
+    await there.close();
+    await other.close();
+  });
+
   it("refuses a bad configuration, and keeps long paths short enough for a socket", async () => {
     await assert.rejects(startBroker({ databaseUrl: "mysql://a:b@c/d", dataDir }), /mysql:/);
     const deep = join(dataDir, "d".repeat(120));

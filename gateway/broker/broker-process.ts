@@ -4,14 +4,19 @@ import { serveBroker } from "./broker-server.ts";
 
 export interface BrokerJob {
   socketPath: string;
-  config: BrokerConfig;
+  config: Omit<BrokerConfig, "onFailure">;
 }
 
-export type BrokerMessage = { kind: "ready" } | { kind: "failed"; message: string };
+export type BrokerMessage =
+  | { kind: "ready" }
+  | { kind: "failing"; message: string }
+  | { kind: "failed"; message: string };
 
 process.once("message", async ({ socketPath, config }: BrokerJob) => {
   try {
-    const broker = openRawBroker(config);
+    const onFailure = (message: string) =>
+      process.send?.({ kind: "failing", message } satisfies BrokerMessage);
+    const broker = openRawBroker({ ...config, onFailure });
     const server = await serveBroker(broker, socketPath);
     process.once("disconnect", async () => {
       await server.close();

@@ -47,6 +47,8 @@ export interface BrokerConfig {
   /** After which an unused connection is closed. Default 30,000. */
   idleTimeoutMs?: number;
   caps?: InvocationCaps;
+  /** Why a connection could not be made, for the log: functions are not told. At most once a second. */
+  onFailure?(message: string): void;
 }
 
 /** The one pool for functions' queries, in this process ({@link openBroker}) or in one of its own (`connectBroker`). */
@@ -72,6 +74,7 @@ export interface RawBroker extends Omit<Broker, "openSession"> {
 }
 
 export const DEFAULT_MAX_CONNECTIONS = 5;
+const FAILURE_INTERVAL_MS = 1000;
 /** How long the embedded database may go on with a statement that nobody waits for any more. */
 const PGLITE_GRACE_MS = 500;
 
@@ -184,8 +187,15 @@ function poolOf(
   lane: Omit<LaneOptions, "role" | "timeoutMs">,
 ): Pool {
   const { timeoutMs, idleTimeoutMs } = withDefaults(config);
+  let silentUntil = 0;
+  const tell = (error: Error): never => {
+    const now = performance.now();
+    if (now >= silentUntil) config.onFailure?.(`no connection to the functions' database: ${error.cause}`);
+    if (now >= silentUntil) silentUntil = now + FAILURE_INTERVAL_MS;
+    throw error;
+  };
   return new Pool({
-    openLane: (role) => Lane.open({ ...lane, role, timeoutMs }),
+    openLane: (role) => Lane.open({ ...lane, role, timeoutMs }).catch(tell),
     maxConnections: positive("maxConnections", maxConnections),
     timeoutMs,
     idleTimeoutMs,

@@ -30,21 +30,16 @@ export interface BrokerProcess {
   close(): Promise<void>;
 }
 
-export interface StartBrokerOptions extends BrokerConfig {
-  /** The broker has died (and is started again), or could not be started. */
-  onFailure?(message: string): void;
-}
-
 /**
  * Starts the broker in a process of its own: the only one that holds the credentials of the functions' database and
- * connections to it, or their embedded database. One that dies is started again; meanwhile its clients get `db_unavailable`. Resolves
+ * connections to it, or their embedded database. One that dies is started again, of which `onFailure` hears; meanwhile its clients get `db_unavailable`. Resolves
  * when it accepts connections; rejects with an Error when its configuration is bad.
  *
  * In the supervisor: `const broker = await startBroker({ databaseUrl, dataDir, … })`; its `socketPath` goes to the edge workers. In
  * a worker: `const broker = connectBroker(socketPath)`, and for each invocation `broker.openSession({ functionName, access })`, which is what
  * `HostServices.openDatabase` returns. Everything in one process instead: `openBroker({ … })` gives the same `Broker`.
  */
-export async function startBroker({ onFailure, ...config }: StartBrokerOptions): Promise<BrokerProcess> {
+export async function startBroker({ onFailure, ...config }: BrokerConfig): Promise<BrokerProcess> {
   const { path: socketPath, remove } = placeForSocket(config.dataDir);
   const job: BrokerJob = { socketPath, config };
   let child: ChildProcess | null = null;
@@ -87,6 +82,9 @@ export async function startBroker({ onFailure, ...config }: StartBrokerOptions):
         message: "the database broker ended at its start",
       })),
     ]);
+    started.on("message", (message: BrokerMessage) => {
+      if (message.kind === "failing") onFailure?.(message.message);
+    });
     // What holds the process is its listeners; an idle broker is no reason to stay.
     started.unref();
     started.channel?.unref();

@@ -23,7 +23,7 @@ export async function wireServer(config: Config, log: Logger): Promise<ServerDep
     rebuild: async (artifact) => (await builder.rebuild(artifact)).artifact,
     close: () => builder.close(),
   };
-  const execution = config.workers.count === 0 ? wireInProcess(config) : wireWorkers(config, log);
+  const execution = config.workers.count === 0 ? wireInProcess(config, log) : wireWorkers(config, log);
   return { compiler, ...(await execution), log };
 }
 
@@ -41,7 +41,7 @@ export async function wireDevServer(
     build: (input) => own.build(input),
     rebuild: async (artifact) => (await own.rebuild(artifact)).artifact,
   };
-  const { database, fleet } = await wireInProcess(config);
+  const { database, fleet } = await wireInProcess(config, log);
   const warm = async () => {
     const session = database.openSession({ functionName: "thimble", access: "read" });
     const { signal } = new AbortController();
@@ -66,9 +66,12 @@ const WARM_ATTEMPTS = 10;
 type Execution = Pick<ServerDeps, "database" | "fleet">;
 
 /** Functions and their database in this process. */
-async function wireInProcess(config: Config): Promise<Execution & { database: FunctionDatabase }> {
+async function wireInProcess(
+  config: Config,
+  log: Logger,
+): Promise<Execution & { database: FunctionDatabase }> {
   const { openBroker } = await import("../broker/broker.ts");
-  const database = openBroker(brokerSettings(config));
+  const database = openBroker(brokerSettings(config, log));
   const edgeParts = async () => createEdgeParts(edgeConfig(config), await loadEngine(), database);
   return { database, fleet: { kind: "inProcess", edgeParts } };
 }
@@ -76,10 +79,7 @@ async function wireInProcess(config: Config): Promise<Execution & { database: Fu
 /** Functions in worker processes, and their database in another one. */
 async function wireWorkers(config: Config, log: Logger): Promise<Execution> {
   const { startBroker } = await import("../broker/start-broker.ts");
-  const broker = await startBroker({
-    ...brokerSettings(config),
-    onFailure: (message) => log.error(message),
-  });
+  const broker = await startBroker(brokerSettings(config, log));
   return {
     database: { stats: () => broker.poolStats(), close: () => broker.close() },
     fleet: {
@@ -91,8 +91,10 @@ async function wireWorkers(config: Config, log: Logger): Promise<Execution> {
   };
 }
 
-function brokerSettings({ database: { url, maxConnections, timeoutMs, caps }, dataDir }: Config) {
-  return { databaseUrl: url ?? null, dataDir, maxConnections, timeoutMs, caps };
+function brokerSettings({ database, dataDir }: Config, log: Logger) {
+  const { url, maxConnections, timeoutMs, caps } = database;
+  const onFailure = (message: string) => log.error(message);
+  return { databaseUrl: url ?? null, dataDir, maxConnections, timeoutMs, caps, onFailure };
 }
 
 /** What it takes to run functions in this process. */
