@@ -77,9 +77,16 @@ describe("execution time-out", () => {
   test("the server's limit cannot be raised by a function", async () => {
     const { function: shown } = await system.deploy(
       "greedy",
-      failing("", "{ timeoutMs: 60000, memoryMb: 4096 }"),
+      failing("", "{ timeoutMs: 5000, memoryMb: 4096 }"),
     );
     assert.deepEqual([shown.limits.timeoutMs, shown.limits.memoryMb], [5000, 128]);
+    const files = { "index.ts": failing("", "{ timeoutMs: 60000 }") };
+    const { status, body } = await system.admin("POST", "/v1/functions", { name: "greedier", files });
+    assert.equal(status, 422);
+    assert.deepEqual(
+      body.analysis.findings.map(({ rule }: { rule: string }) => rule),
+      ["config-limit"],
+    );
   });
 });
 
