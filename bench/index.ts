@@ -19,6 +19,7 @@ const topics = [
   "http",
   "waiting",
   "metering",
+  "wasi",
   "edge",
   "neighbours",
   "cold",

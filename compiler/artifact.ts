@@ -90,6 +90,7 @@ export function encodeArtifact(input: {
 
 /** What an artefact is of: a function in JavaScript, a WASI module, or a component. */
 export type ArtifactKind = "script" | "module" | "component";
+const kinds = new Set<ArtifactKind>(["script", "module", "component"]);
 
 /** @throws ArtifactError for bytes that are no artefact. */
 export function kindOf(bytes: Uint8Array): ArtifactKind {
@@ -97,7 +98,10 @@ export function kindOf(bytes: Uint8Array): ArtifactKind {
     const section = customSections(bytes).find(([name]) => name === Section.manifest);
     if (!section) throw new ArtifactError(`not an artefact: it has no section ${Section.manifest}`);
     // a script's manifest does not say
-    return JSON.parse(new TextDecoder().decode(section[1])).kind ?? "script";
+    const { kind = "script" } = JSON.parse(new TextDecoder().decode(section[1]));
+    if (!kinds.has(kind))
+      throw new ArtifactError(`not an artefact: there is no kind ${JSON.stringify(kind)}`);
+    return kind;
   } catch (cause) {
     if (cause instanceof ArtifactError) throw cause;
     throw new ArtifactError("not an artefact", { cause });

@@ -1,3 +1,4 @@
+import { MeterHostError } from "../compiler/wasm/index.ts";
 import type { RunOptions } from "./execution.ts";
 import { FunctionLog } from "./function-log.ts";
 import { guestStack } from "./guest-stack.ts";
@@ -87,6 +88,9 @@ export abstract class MeteredExecution {
 
   /** What came out of a guest: a trap, or an exception of its own. Throws again what is neither. */
   protected failure(cause: unknown): Outcome {
+    if (cause instanceof MeterHostError && cause.code === "limit_exceeded") {
+      return { kind: "outOfMemory", limitBytes: this.options.limits.memoryLimitBytes };
+    }
     // The engine checks the stack and throws a RangeError through all frames.
     if (cause instanceof RangeError) return { kind: "stackOverflow" };
     if (cause instanceof WebAssembly.RuntimeError) {

@@ -110,6 +110,21 @@ describe("leases", () => {
       session.session.release(2);
     }));
 
+  it("can be released late, twice, and by a session that never queried", () =>
+    withBrokers({}, async (broker) => {
+      using idle = new TestSession(broker);
+      idle.session.release(1);
+      using session = new TestSession(broker);
+      await session.rows("select 1", [], 1);
+      session.session.release(1);
+      session.session.release(1);
+      session.session.close();
+      session.session.release(1);
+      session.session.close();
+      assert.equal(await session.code("select 1"), "db_aborted");
+      assert.equal(await firstValue(broker, "select 1"), 1);
+    }));
+
   it("stay read-only for a reader, whatever it tries", () =>
     withBrokers({}, async (broker) => {
       await firstValue(broker, "create table if not exists guarded (n int)");

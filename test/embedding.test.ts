@@ -32,7 +32,7 @@ describe("the library", () => {
 
   test("gives functions variables, services and limits, and nothing else", async () => {
     const { artifact } = await compile(
-      files(`export const config = { timeoutMs: 100 };
+      files(`export const config = { timeoutMs: 1000 };
         export default async (request: Request) => {
           if (request.url.endsWith("/fetch")) return (await fetch("http://other/")).text();
           if (request.url.endsWith("/spin")) for (;;) {}
@@ -48,10 +48,10 @@ describe("the library", () => {
       return true;
     });
     await assert.rejects(closed.fetch("http://localhost/spin"), {
-      outcome: { kind: "timedOut", timeoutMs: 100 },
+      outcome: { kind: "timedOut", timeoutMs: 1000 },
     });
-    await assert.rejects(closed.fetch("http://localhost/spin", { limits: { timeoutMs: 20 } }), {
-      message: "the function timed out after 20 ms",
+    await assert.rejects(closed.fetch("http://localhost/spin", { limits: { timeoutMs: 300 } }), {
+      message: "the function timed out after 300 ms",
     });
     const open = await runtime.load(artifact, {
       services: {
@@ -82,7 +82,7 @@ describe("the library", () => {
     assert.deepEqual(stdout.trim().split("\n"), [
       '{"hello":"Ada","calls":1,"secret":"hi"}',
       '{"hello":"Grace","calls":1,"secret":"hi"}',
-      "timedOut the function timed out after 200 ms",
+      "timedOut the function timed out after 1000 ms",
     ]);
   });
 });

@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { json, text } from "node:stream/consumers";
 import { after, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import postgres from "postgres";
 import { FunctionLogs } from "../gateway/function-logs.ts";
 import { LogFile } from "../gateway/log-file.ts";
 import { Metrics } from "../gateway/metrics.ts";
@@ -16,6 +17,7 @@ import { observeServices } from "../gateway/observed-services.ts";
 import { traceOf } from "../gateway/trace.ts";
 import type { QueryRequest } from "../runtime/protocol.ts";
 import type { HostServices } from "../runtime/services.ts";
+import { PostgresServer } from "./support/postgres-server.ts";
 import { until } from "./support/system.ts";
 import { startTestServer } from "./support/test-server.ts";
 
@@ -251,6 +253,48 @@ describe("history", () => {
       ["one", "completed", null],
     ]);
     await server.close();
+  });
+});
+
+describe("the monitoring queries (R13)", () => {
+  test("are true under load, while executions run and after", async () => {
+    const database = await PostgresServer.start();
+    const url = await database.database("platform");
+    const sql = postgres(url, { max: 1, onnotice: () => {} });
+    const settings = {
+      DATABASE_URL: url,
+      FUNCTION_MAX_CONCURRENT: "50",
+      FUNCTION_QUEUE_TIMEOUT_MS: "20000",
+      FUNCTION_QUEUE_LIMIT: "1000",
+    };
+    const server = await startTestServer({ ...settings, FUNCTION_REQUEST_TIMEOUT_MS: "30000" });
+    await server.deploy("slow");
+    const hang = await server.deploy("hang", "hang", { config: { timeoutMs: 5_000, concurrency: 5 } });
+    const { id } = ((await hang.json()) as Document).function;
+    const call = async (name: string) => (await fetch(`${server.edgeUrl}/f/${name}`)).text();
+    const hanging = Promise.all(Array.from({ length: 5 }, () => call("hang")));
+    const load = Promise.all(Array.from({ length: 300 }, () => call("slow")));
+    const running = async () => {
+      const [row] =
+        await sql`select count(*)::int n from function_invocations where function_id = ${id} and status = 'running'`;
+      return row?.n;
+    };
+    await until(async () => (await running()) === 5);
+    await Promise.all([load, hanging]);
+    await until(async () => (await running()) === 0);
+    const rows = async () =>
+      sql`select count(*)::int n, count(*) filter (where status = 'completed')::int completed,
+        avg(case when error like '%timed out%' then 1.0 else 0 end)::float8 share from function_invocations`;
+    await until(async () => (await rows())[0]?.n === 305);
+    const [all] = await rows();
+    assert.equal(all?.completed, 300);
+    assert.ok(Math.abs(all?.share - 5 / 305) < 1e-9, String(all?.share));
+    const [average] = await sql`select avg(duration_ms) ms from function_invocations
+      where function_id = ${id} and timestamp > now() - interval '1 hour'`;
+    assert.ok(average?.ms >= 4_990, String(average?.ms));
+    await server.close();
+    await sql.end();
+    await database.close();
   });
 });
 

@@ -55,7 +55,7 @@ describe("documentation", () => {
   test("names every setting with its own name, and no other", () => {
     const reference = read("docs/QUICK_REFERENCE.md");
     for (const name of SETTING_NAMES) assert.ok(reference.includes(`\`${name}\``), `${name} is missing`);
-    const known = new Set<string>([...SETTING_NAMES, "FUNCTION_TEMPLATE", "FUNCTION_URL"]);
+    const known = new Set<string>([...SETTING_NAMES, "FUNCTION_TEMPLATE", "FUNCTION_URL", "THIMBLE_JAVY"]);
     for (const [name] of everything.matchAll(/\b(?:FUNCTION|THIMBLE|MAX)_[A-Z_]+[A-Z]\b/g)) {
       assert.ok(known.has(name) || name === "THIMBLE_DEBUG", `${name} is no setting`);
     }

@@ -12,7 +12,7 @@ const source = `
 
 const { artifact } = await compile({ entry: "index.js", files: { "index.js": source } });
 
-await using runtime = await createRuntime({ limits: { timeoutMs: 200 } });
+await using runtime = await createRuntime({ limits: { timeoutMs: 1_000 } });
 const greet = await runtime.load(artifact, { name: "greet", env: { GREETING: "hi" } });
 
 const ask = (body: unknown) =>

@@ -184,7 +184,8 @@ class RemoteSession implements DatabaseSession {
   }
 
   release(lease: number): void {
-    if (this.#link?.alive) this.#link.send(Ask.release, this.#id, lease);
+    // what a guest still says after its end must not end its worker's connection
+    if (!this.#closed && this.#link?.alive) this.#link.send(Ask.release, this.#id, lease);
   }
 
   close(): void {

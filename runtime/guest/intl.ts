@@ -1,3 +1,4 @@
+import { localeGetters, localeMethods } from "../locale-fields.ts";
 import type { HostCall } from "../protocol.ts";
 import { localize } from "./intl-prototypes.ts";
 
@@ -225,37 +226,14 @@ class Locale {
     >;
   }
   static {
-    const simple = [
-      "baseName",
-      "calendar",
-      "caseFirst",
-      "collation",
-      "hourCycle",
-      "language",
-      "numberingSystem",
-      "numeric",
-      "region",
-      "script",
-      "variants",
-      "firstDayOfWeek",
-    ];
-    for (const name of simple)
+    for (const name of localeGetters)
       Object.defineProperty(Locale.prototype, name, {
         get(this: Locale) {
           return this.#fields[name];
         },
         configurable: true,
       });
-    const called = [
-      "getCalendars",
-      "getCollations",
-      "getHourCycles",
-      "getNumberingSystems",
-      "getTextInfo",
-      "getTimeZones",
-      "getWeekInfo",
-    ];
-    for (const name of called)
+    for (const name of localeMethods)
       Object.defineProperty(Locale.prototype, name, {
         value(this: Locale) {
           return this.#fields[name];

@@ -11,11 +11,11 @@ const localized = [
 ] as const;
 
 /** The first call of one of them loads `Intl`, which puts the real ones in their place. */
-export function localizeLazily(): void {
+export function localizeLazily(load: () => unknown): void {
   for (const [prototype, name] of localized) {
     const value = {
       [name](this: unknown, ...args: unknown[]): unknown {
-        void Intl;
+        load();
         const method = (prototype as unknown as Record<string, (...args: unknown[]) => unknown>)[name]!;
         return Reflect.apply(method, this, args);
       },

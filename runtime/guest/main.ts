@@ -95,7 +95,7 @@ for (const [name, value] of Object.entries(globals)) {
 defineLazyGlobals(streamNames, () => streamLibrary() as never);
 defineLazyGlobals(["URLPattern"], () => loadPart("urlPattern"));
 defineLazyGlobals(["Intl"], () => loadPart("intl"));
-localizeLazily();
+localizeLazily(() => Reflect.get(globalThis, "Intl"));
 
 let databaseModules: ReturnType<typeof Sql.makeModules> | undefined;
 function databaseModule(name: "thimble:db" | "postgres") {

@@ -1,4 +1,5 @@
 import { GuestMessageError } from "../guest-message.ts";
+import { localeGetters, localeMethods } from "../locale-fields.ts";
 
 /**
  * The host's own `Intl`, complete in languages, for guests whose engine has none. Locale and time zone that are not given are en-US and UTC,
@@ -129,30 +130,6 @@ function decode(value: unknown): unknown {
   if (typeof $number === "string") return Number($number);
   return value;
 }
-
-const localeGetters = [
-  "baseName",
-  "calendar",
-  "caseFirst",
-  "collation",
-  "hourCycle",
-  "language",
-  "numberingSystem",
-  "numeric",
-  "region",
-  "script",
-  "variants",
-  "firstDayOfWeek",
-] as const;
-const localeMethods = [
-  "getCalendars",
-  "getCollations",
-  "getHourCycles",
-  "getNumberingSystems",
-  "getTextInfo",
-  "getTimeZones",
-  "getWeekInfo",
-] as const;
 
 function localeFields(locale: Intl.Locale): Record<string, unknown> {
   const fields: Record<string, unknown> = {

@@ -6,7 +6,8 @@ import { loggerTo } from "../../log.ts";
 import { startServer } from "../../server.ts";
 import { lockDataDir } from "../../store/data-dir-lock.ts";
 import { AdminClient } from "../admin-client.ts";
-import { type Deployed, sendDeployment } from "../send-deployment.ts";
+import { readModuleInput } from "../module-input.ts";
+import { type Deployed, sendDeployment, sendModule } from "../send-deployment.ts";
 import { wireDevServer } from "../wiring.ts";
 import type { DevTerminal } from "./terminal.ts";
 
@@ -55,7 +56,10 @@ export async function withDevServer<T>(
       const client = new AdminClient({ ...config, admin: { ...config.admin, port, url: undefined } });
       await forgetFunctions(client);
       const deploy = async () => {
-        const deployed = await sendDeployment(client, name, path, { allowUnannotated });
+        const module = await readModuleInput(path, {});
+        const deployed = module
+          ? await sendModule(client, name, module)
+          : await sendDeployment(client, name, path, { allowUnannotated });
         if (deployed.version === 1 && Object.keys(variables).length > 0) {
           await client.call("PUT", `/v1/functions/${name}/secrets`, variables);
         }

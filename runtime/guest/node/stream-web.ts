@@ -1,3 +1,4 @@
+/** The classes are globals; the module has them all as its own. */
 const globals = globalThis as unknown as Record<string, unknown>;
 
 export const {
@@ -20,22 +21,4 @@ export const {
   WritableStreamDefaultWriter,
 } = globals;
 
-export default {
-  ByteLengthQueuingStrategy,
-  CompressionStream,
-  CountQueuingStrategy,
-  DecompressionStream,
-  ReadableByteStreamController,
-  ReadableStream,
-  ReadableStreamBYOBReader,
-  ReadableStreamBYOBRequest,
-  ReadableStreamDefaultController,
-  ReadableStreamDefaultReader,
-  TextDecoderStream,
-  TextEncoderStream,
-  TransformStream,
-  TransformStreamDefaultController,
-  WritableStream,
-  WritableStreamDefaultController,
-  WritableStreamDefaultWriter,
-};
+export default globals;

@@ -1,0 +1,257 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { packSections } from "../compiler/container.ts";
+import { AnalysisError } from "../compiler/index.ts";
+import { emptyModule, readModule, writeModule } from "../compiler/wasm/index.ts";
+import type { Program } from "../runtime/index.ts";
+import { buildWasm, bytes, modules } from "./support/modules.ts";
+import { type RunOptions, text } from "./support/sandbox.ts";
+import { compileC, componentOf, parseComponent as parse } from "./support/toolchains.ts";
+
+/** Modules and components that mean harm: each gets its error, and everyone else goes on. */
+
+const { runtime, run } = modules();
+const load = async (wasm: Uint8Array): Promise<Program> => runtime.load((await buildWasm(wasm)).artifact);
+const module = async (code: string): Promise<Program> =>
+  load(await parse(`(module ${code} ${code.includes("(memory (") ? "" : '(memory (export "memory") 1)'})`));
+
+const honest = await load(
+  await compileC('#include <stdio.h>\nint main(void) { printf("{\\"body\\":\\"honest\\"}"); }'),
+);
+
+/** How a request ends, while an honest one beside it is answered. */
+async function outcomeOf(program: Program, options: RunOptions = {}) {
+  const hostile = run(program, { timeoutMs: 100, ...options });
+  assert.equal(text(await run(honest)), "honest");
+  const { outcome } = await hostile;
+  assert.equal(text(await run(honest)), "honest");
+  return outcome;
+}
+
+describe("core modules", () => {
+  test("loops, in the start function and anywhere else", async () => {
+    const loop = "(loop $again (br $again))";
+    for (const code of [
+      `(func $s ${loop}) (start $s) (func (export "_start"))`,
+      `(func (export "_start") ${loop})`,
+      `(func (export "_initialize") ${loop}) (func (export "handler"))`,
+    ]) {
+      assert.deepEqual(await outcomeOf(await module(code)), { kind: "timedOut", timeoutMs: 100 });
+      assert.equal((await outcomeOf(await module(code), { fuel: 100_000 })).kind, "outOfFuel");
+    }
+  });
+
+  test("memories and tables that grow, or are large from the beginning", async () => {
+    const growing = await module(
+      '(func (export "_start") (loop $again (drop (memory.grow (i32.const 16))) (br $again)))',
+    );
+    assert.equal((await outcomeOf(growing, { timeoutMs: 5_000 })).kind, "outOfMemory");
+    const large = await module('(memory (export "memory") 4096) (func (export "_start"))');
+    assert.equal((await outcomeOf(large)).kind, "outOfMemory");
+    const tables = await module(
+      '(table 1 funcref) (func (export "_start") (loop $again (drop (table.grow (ref.null func) (i32.const 1000))) (br $again)))',
+    );
+    const { kind } = await outcomeOf(tables, { timeoutMs: 5_000 });
+    assert.equal(kind, "trapped");
+    await assert.rejects(module('(memory (export "memory") 65536) (func (export "_start"))'), {
+      code: "compile_failed",
+    });
+    await assert.rejects(module('(table 1000000 funcref) (func (export "_start"))'), {
+      code: "compile_failed",
+    });
+  });
+
+  test("endless recursion", async () => {
+    const program = await module(
+      '(func $f (param i32) (result i32) (i32.add (call $f (i32.add (local.get 0) (i32.const 1))) (i32.const 1))) (func (export "_start") (drop (call $f (i32.const 0))))',
+    );
+    assert.equal((await outcomeOf(program, { timeoutMs: 5_000 })).kind, "stackOverflow");
+  });
+
+  test("handlers around everything catch neither limits nor their own exit", async () => {
+    const guarded = (inner: string) =>
+      `(import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+       (func (export "_start") (loop $again (block $caught (try_table (catch_all $caught) ${inner})) (br $again)))`;
+    assert.equal((await outcomeOf(await module(guarded("(loop $l (br $l))")))).kind, "timedOut");
+    const exits = await outcomeOf(await module(guarded("(call $exit (i32.const 3))")), { timeoutMs: 5_000 });
+    assert.ok(exits.kind === "threw" && exits.error.message === "the module exited with code 3");
+    assert.equal((await outcomeOf(await module(guarded("unreachable")))).kind, "threw");
+  });
+
+  test("more than a module may have", async () => {
+    const targets = "0 ".repeat(20_000);
+    await assert.rejects(module(`(func (export "_start") (br_table ${targets} 0 (i32.const 0)))`), {
+      code: "compile_failed",
+      message: /branchTargets/,
+    });
+    const many: ReturnType<typeof emptyModule> = { ...emptyModule(), types: [{ params: [], results: [] }] };
+    many.functions = Array.from({ length: 50_001 }, () => ({
+      type: 0,
+      locals: [],
+      code: Uint8Array.of(0x0b),
+      position: 0,
+    }));
+    await assert.rejects(buildWasm(writeModule(many)), {
+      code: "compile_failed",
+      message: /functions is 50001/,
+    });
+    await assert.rejects(module(`(func (export "_start") ${"(block ".repeat(3_000)}${")".repeat(3_000)})`), {
+      code: "compile_failed",
+      message: /nesting/,
+    });
+  });
+
+  test("custom sections full of lies", async () => {
+    const core = readModule(await parse('(module (memory (export "memory") 1) (func (export "_start")))'));
+    for (const name of [
+      "name",
+      "producers",
+      "dylink.0",
+      "linking",
+      ".debug_info",
+      "metadata.code.branch_hint",
+      "thimble:manifest",
+    ]) {
+      const lying = {
+        ...core,
+        customs: [{ name, bytes: Uint8Array.from({ length: 100 }, (_, i) => 255 - i) }],
+      };
+      assert.equal((await outcomeOf(await load(writeModule(lying)))).kind, "invalidResponse", name);
+    }
+    for (const config of ["{", '{"timeoutMs":-1}', '{"no":1}', "[]", "\u{ff}"]) {
+      const lying = { ...core, customs: [{ name: "thimble:config", bytes: bytes(config) }] };
+      await assert.rejects(buildWasm(writeModule(lying)), AnalysisError, config);
+    }
+    const own = {
+      ...core,
+      customs: [{ name: "thimble:config", bytes: bytes('{"timeoutMs":50,"stdio":"raw"}') }],
+    };
+    const { analysis } = await buildWasm(writeModule(own));
+    assert.deepEqual(analysis.config, { timeoutMs: 50, stdio: "raw" });
+  });
+
+  test("names of the host's, and imports of everything", async () => {
+    for (const name of ["thimble:fuel", "thimble:memory:0", "thimble:start"]) {
+      await assert.rejects(
+        module(`(global $g (export "${name}") (mut i64) (i64.const 0)) (func (export "_start"))`),
+        { code: "compile_failed" },
+      );
+    }
+    const everything = [
+      '(import "thimble:meter" "slice" (func))',
+      '(import "wasi_snapshot_preview1" "memory" (memory 1))',
+      '(import "env" "memory" (memory 1))',
+      '(import "env" "table" (table 1 funcref))',
+      '(import "wasi_unstable" "fd_write" (func))',
+      '(import "" "" (func))',
+    ];
+    await assert.rejects(
+      buildWasm(await parse(`(module ${everything.join(" ")} (func (export "_start")))`)),
+      (error: unknown) => {
+        assert.ok(error instanceof AnalysisError);
+        const forbidden = error.analysis.findings.filter(({ rule }) => rule === "forbidden-import");
+        return forbidden.length === everything.length;
+      },
+    );
+  });
+
+  test("pointers to nowhere, and lengths that are none", async () => {
+    const code = (call: string) =>
+      `(import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+       (import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))
+       (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))
+       (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+       (func (export "_start") (call $exit ${call}))`;
+    for (const [call, errno] of [
+      ["(call $write (i32.const 1) (i32.const -1) (i32.const 1) (i32.const 0))", 21],
+      ["(call $write (i32.const 1) (i32.const 0) (i32.const -1) (i32.const 0))", 28],
+      ["(call $write (i32.const 1000000) (i32.const 0) (i32.const 0) (i32.const 0))", 8],
+      ["(call $random (i32.const 65530) (i32.const 100))", 21],
+      ["(call $random (i32.const 0) (i32.const -1))", 28],
+      ["(call $poll (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0))", 28],
+      ["(call $poll (i32.const 65530) (i32.const 0) (i32.const 1) (i32.const 0))", 21],
+    ] as const) {
+      const outcome = await outcomeOf(await module(code(call)), { timeoutMs: 5_000 });
+      assert.ok(
+        outcome.kind === "threw" && outcome.error.message.endsWith(`code ${errno}`),
+        `${call}: ${JSON.stringify(outcome)}`,
+      );
+    }
+  });
+});
+
+describe("components", () => {
+  const component = async (code: string, realloc = "return realloc(old, size);") =>
+    load(
+      await componentOf(
+        await compileC(
+          `#include <stdlib.h>
+           #include <string.h>
+           static struct { int tag; unsigned short status; void *headers; size_t count; const char *body; size_t length; } answer = { 0, 200 };
+           __attribute__((import_module("thimble:function/log@0.1.0"), import_name("write"))) void log_write(int level, const char *text, size_t length);
+           __attribute__((import_module("thimble:function/config@0.1.0"), import_name("all"))) void config_all(void *);
+           __attribute__((export_name("cabi_realloc"))) void *cabi_realloc(void *old, size_t had, size_t align, size_t size) { ${realloc} }
+           __attribute__((export_name("cabi_post_thimble:function/handler@0.1.0#handle"))) void after(void *result) { if (answer.count == 1) __builtin_trap(); }
+           static void *area[2];
+           __attribute__((export_name("thimble:function/handler@0.1.0#handle")))
+           void *handle(const char *m, size_t ml, const char *u, size_t ul, void *h, size_t hl, const char *b, size_t bl) { ${code} return &answer; }`,
+          { reactor: true },
+        ),
+      ),
+    );
+
+  test("a realloc that never returns, or calls back", async () => {
+    const spins = await component("config_all(area);", 'for (;;) { __asm__ volatile(""); }');
+    assert.equal((await outcomeOf(spins, { timeoutMs: 5_000, env: { A: "b" } })).kind, "trapped");
+    const calls = await component("config_all(area);", 'log_write(0, "x", 1); return realloc(old, size);');
+    // the transpiler lets it: nothing of the host's is on its way that it could disturb
+    assert.equal((await outcomeOf(calls, { timeoutMs: 5_000, env: { A: "b" } })).kind, "completed");
+  });
+
+  test("a few bytes that stand for many", async () => {
+    const large = await component(
+      "char *text = malloc(40 << 20); memset(text, 120, 40 << 20); log_write(0, text, 40 << 20);",
+    );
+    const outcome = await outcomeOf(large, { timeoutMs: 5_000 });
+    assert.ok(
+      outcome.kind === "trapped" && /carries more than/.test(outcome.message),
+      JSON.stringify(outcome),
+    );
+    const headers = await component("answer.headers = calloc(1 << 20, 16); answer.count = 1 << 20;");
+    assert.equal((await outcomeOf(headers, { timeoutMs: 5_000 })).kind, "trapped");
+  });
+
+  test("results that are none, and traps while they are taken down", async () => {
+    const nowhere = await component("answer.body = (const char *) 0xfffffff0; answer.length = 100;");
+    const cut = await outcomeOf(nowhere, { timeoutMs: 5_000 });
+    assert.ok(
+      cut.kind === "completed" && (cut.response.body as Uint8Array).length === 0,
+      "only its own memory is read",
+    );
+    const text = await component("return (void *) 0xfffffff0;");
+    assert.equal((await outcomeOf(text, { timeoutMs: 5_000 })).kind, "threw");
+    const traps = await component(
+      'static void *header[4]; header[0] = "a"; header[1] = (void *) 1; header[2] = "b"; header[3] = (void *) 1; answer.headers = header; answer.count = 1;',
+    );
+    assert.equal((await outcomeOf(traps, { timeoutMs: 5_000 })).kind, "threw");
+  });
+
+  test("logs without end are cut, and cost fuel", async () => {
+    const chatty = await component('for (;;) log_write(0, "hello", 5);');
+    const { outcome, logs } = await run(chatty, { timeoutMs: 200 });
+    assert.equal(outcome.kind, "timedOut");
+    assert.equal(logs.length, 1_000);
+    assert.equal((await outcomeOf(chatty, { fuel: 1_000_000, timeoutMs: 5_000 })).kind, "outOfFuel");
+  });
+});
+
+test("what is no artefact is not loaded", async () => {
+  for (const bad of [
+    bytes(""),
+    packSections([["thimble:manifest", bytes('{"kind":"component"}')]]),
+    packSections([["thimble:manifest", bytes('{"kind":"module","format":1}')]]),
+    packSections([["thimble:manifest", bytes('{"kind":"other"}')]]),
+  ]) {
+    await assert.rejects(runtime.load(bad), { code: "artifact_invalid" });
+  }
+});
