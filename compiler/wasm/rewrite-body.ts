@@ -209,11 +209,14 @@ export class BodyRewriter {
     }
   }
 
-  /** Pays for a turn of a loop, and asks the host or makes sure that it will be asked soon. */
+  /**
+   * Pays for a turn of a loop, and asks the host or makes sure that it will be asked soon. Beside an interpreter's loop no other shares the
+   * lease: that made the interpreter slower.
+   */
   #turn(loop: number, { charges, leased }: FunctionPlan): void {
     const turn = charges.turns.get(loop)!;
     if (this.#flow.dispatches(loop)) this.#out.takeLong(this.#locals.lease(), turn);
-    else if (leased.has(loop)) this.#out.take(this.#locals.lease(), turn);
+    else if (leased.has(loop) && !this.#dispatches) this.#out.take(this.#locals.lease(), turn);
     else this.#out.check(turn);
   }
 
