@@ -8,11 +8,7 @@ import { requestIdOf } from "./request-id.ts";
 const SKIPPED_BODY_BYTES = 64 * 1024;
 
 /** Answers a request with an error, before anything has been done for it. */
-export function refuse(
-  { headers, socket }: IncomingMessage,
-  response: ServerResponse,
-  error: PlatformError,
-): void {
+export function refuse({ headers }: IncomingMessage, response: ServerResponse, error: PlatformError): void {
   const announced = Number(headers["content-length"] ?? 0);
   const last = announced > SKIPPED_BODY_BYTES || headers["transfer-encoding"] !== undefined;
   sendError(response, error, requestIdOf(headers["x-request-id"] as string | undefined), last);
