@@ -7,24 +7,11 @@ import { requestIdOf } from "./request-id.ts";
 /** An unread body up to this length is read to its end and thrown away; a longer one costs the connection. */
 const SKIPPED_BODY_BYTES = 64 * 1024;
 
-/** How long nothing more is read of a connection that the server had no time for, ms. */
-const REST_MS = 500;
-
-/**
- * Answers a request with an error, before anything has been done for it. A client that is told of the server's overload and sends again at once
- * has to wait: otherwise refusals would take the time of those who are answered.
- */
-export function refuse(
-  { headers, socket }: IncomingMessage,
-  response: ServerResponse,
-  error: PlatformError,
-): void {
+/** Answers a request with an error, before anything has been done for it. */
+export function refuse({ headers }: IncomingMessage, response: ServerResponse, error: PlatformError): void {
   const announced = Number(headers["content-length"] ?? 0);
   const last = announced > SKIPPED_BODY_BYTES || headers["transfer-encoding"] !== undefined;
   sendError(response, error, requestIdOf(headers["x-request-id"] as string | undefined), last);
-  if (error.code !== "overloaded" || last) return;
-  socket.pause();
-  setTimeout(() => socket.resume(), REST_MS).unref();
 }
 
 /** The same on a connection on which no request has come about, which ends with it. */
