@@ -75,7 +75,7 @@ describe("slots of limits that hold over several processes", () => {
         await sleep(random(100));
         await processes.run(random(count), "f", random(4));
       });
-      assert.equal(processes.most, limit);
+      assert.ok(processes.most <= limit, `${processes.most} of ${limit}`);
       assert.equal(processes.active, 0);
     }
   });

@@ -191,10 +191,14 @@ describe("egress", () => {
       "http://0.0.0.0/",
       `${system.adminUrl}/v1/stats`,
       `${system.edgeUrl}/f/get`,
-      "file:///etc/passwd",
     ];
     for (const url of urls) await assertDenied(system, asked("get", url));
     assert.equal(upstreams.forbiddenRequests, 0);
+  });
+
+  test("knows no files but the function's own", async () => {
+    const { body } = await system.call(asked("get", "file:///etc/passwd"));
+    assert.equal(body.failed?.message, "fetch failed: the function has no such file");
   });
 
   test("refuses them behind a redirect, too", async () => {

@@ -9,7 +9,7 @@ import type { Registry } from "./registry.ts";
  * What has come in at once may take the thread this long, ms; the rest is refused. So nobody waits much longer in the system's buffers,
  * where a request is not seen, and timers are not much later than that.
  */
-const MAX_TURN_MS = 200;
+const MAX_TURN_MS = 500;
 
 /** With fewer requests than this it is something else that takes the time, and would not be mended by refusing them. */
 const MANY_REQUESTS = 100;
