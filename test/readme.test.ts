@@ -61,6 +61,10 @@ describe("documentation", () => {
     }
   });
 
+  test("has no marker of an unfinished merge", () => {
+    assert.doesNotMatch(everything, /^(?:<{7}|>{7}) /m);
+  });
+
   test("lists every error code with its status", () => {
     const reference = read("docs/QUICK_REFERENCE.md");
     for (const [code, status] of Object.entries(STATUS_OF_CODE)) {
