@@ -1,12 +1,12 @@
 import { type Difference, difference, type Image } from "../runtime/image.ts";
 import { type Segment, Segments } from "../runtime/segments.ts";
+import { ArtifactError, ArtifactSections, manifestSection, readingArtifact } from "./artifact-sections.ts";
 import { customSections } from "./container.ts";
 import type { Analysis, FunctionConfig, SourceFiles } from "./types.ts";
 import { Assembler, emptyModule, type Module, readModule, writeModule } from "./wasm/index.ts";
 
 const formatVersion = 1;
 const Section = {
-  manifest: "thimble:manifest",
   bundle: "thimble:bundle",
   map: "thimble:source-map",
   sources: "thimble:sources",
@@ -34,15 +34,6 @@ export interface Artifact {
   bundle: string;
   sourceMap: string;
   sources: Record<string, string>;
-}
-
-/** Bytes that are no artefact. */
-export class ArtifactError extends Error {
-  readonly code = "artifact_invalid";
-  constructor(message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.name = "ArtifactError";
-  }
 }
 
 /**
@@ -79,7 +70,7 @@ export function encodeArtifact(input: {
       bytes,
     })),
     customs: [
-      text(Section.manifest, JSON.stringify(manifest)),
+      text(manifestSection, JSON.stringify(manifest)),
       text(Section.sources, JSON.stringify(Object.fromEntries(files))),
       text(Section.bundle, bundle.code),
       text(Section.map, bundle.map),
@@ -94,47 +85,32 @@ const kinds = new Set<ArtifactKind>(["script", "module", "component"]);
 
 /** @throws ArtifactError for bytes that are no artefact. */
 export function kindOf(bytes: Uint8Array): ArtifactKind {
-  try {
-    const section = customSections(bytes).find(([name]) => name === Section.manifest);
-    if (!section) throw new ArtifactError(`not an artefact: it has no section ${Section.manifest}`);
+  return readingArtifact(() => {
     // a script's manifest does not say
-    const { kind = "script" } = JSON.parse(new TextDecoder().decode(section[1]));
+    const { kind = "script" } = JSON.parse(new ArtifactSections(customSections(bytes)).text(manifestSection));
     if (!kinds.has(kind))
       throw new ArtifactError(`not an artefact: there is no kind ${JSON.stringify(kind)}`);
     return kind;
-  } catch (cause) {
-    if (cause instanceof ArtifactError) throw cause;
-    throw new ArtifactError("not an artefact", { cause });
-  }
+  });
 }
 
 /** @throws ArtifactError for anything that {@link encodeArtifact} did not write. */
 export function decodeArtifact(bytes: Uint8Array): Artifact {
-  try {
+  return readingArtifact(() => {
     const module = readModule(bytes);
-    const text = (name: string): string => {
-      const section = module.customs.find((custom) => custom.name === name);
-      if (!section) throw new ArtifactError(`not an artefact: it has no section ${name}`);
-      return new TextDecoder("utf-8", { fatal: true }).decode(section.bytes);
-    };
-    const manifest: Manifest = JSON.parse(text(Section.manifest));
-    if (manifest.format !== formatVersion) {
-      throw new ArtifactError(`artefact format ${manifest.format} is not ${formatVersion}`);
-    }
+    const sections = new ArtifactSections(module.customs.map((custom) => [custom.name, custom.bytes]));
+    const manifest = sections.manifest<Manifest>(formatVersion);
     return {
       manifest,
       segments: module.data.map((segment) => ({
         address: constantAddress(segment.offset),
         bytes: segment.bytes,
       })),
-      bundle: text(Section.bundle),
-      sourceMap: text(Section.map),
-      sources: JSON.parse(text(Section.sources)),
+      bundle: sections.text(Section.bundle),
+      sourceMap: sections.text(Section.map),
+      sources: JSON.parse(sections.text(Section.sources)),
     };
-  } catch (cause) {
-    if (cause instanceof ArtifactError) throw cause;
-    throw new ArtifactError("not an artefact", { cause });
-  }
+  });
 }
 
 /** The image of an artefact, as the difference to the base image of its engine. */

@@ -1,4 +1,5 @@
-export { ArtifactError, decodeArtifact } from "./artifact.ts";
+export { decodeArtifact } from "./artifact.ts";
+export { ArtifactError } from "./artifact-sections.ts";
 export { bundle } from "./bundle.ts";
 export { formatFindings } from "./code-frame.ts";
 export { type BuildInput, type BuildResult, Compiler, type ScriptInput } from "./compiler.ts";

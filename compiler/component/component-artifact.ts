@@ -1,10 +1,9 @@
-import { ArtifactError } from "../artifact.ts";
+import { ArtifactSections, manifestSection, readingArtifact } from "../artifact-sections.ts";
 import { customSections, packSections } from "../container.ts";
 import type { Analysis, FunctionConfig } from "../types.ts";
 
 const formatVersion = 1;
 const Section = {
-  manifest: "thimble:manifest",
   glue: "thimble:glue",
   core: "thimble:core:",
   original: "thimble:original",
@@ -48,7 +47,7 @@ export function encodeComponentArtifact({
   const whole: ComponentManifest = { format: formatVersion, kind: "component", ...manifest };
   const text = (value: string) => new TextEncoder().encode(value);
   return packSections([
-    [Section.manifest, text(JSON.stringify(whole))],
+    [manifestSection, text(JSON.stringify(whole))],
     [Section.glue, text(glue)],
     ...Object.keys(cores)
       .sort()
@@ -59,27 +58,13 @@ export function encodeComponentArtifact({
 
 /** @throws ArtifactError for anything that {@link encodeComponentArtifact} did not write. */
 export function decodeComponentArtifact(bytes: Uint8Array): ComponentArtifact {
-  try {
-    const sections = customSections(bytes);
-    const part = (name: string): Uint8Array => {
-      const found = sections.find(([known]) => known === name);
-      if (!found) throw new ArtifactError(`not an artefact: it has no section ${name}`);
-      return found[1];
+  return readingArtifact(() => {
+    const sections = new ArtifactSections(customSections(bytes));
+    return {
+      manifest: sections.manifest<ComponentManifest>(formatVersion),
+      glue: sections.text(Section.glue),
+      cores: sections.startingWith(Section.core) as ComponentArtifact["cores"],
+      original: sections.bytes(Section.original),
     };
-    const text = (name: string) => new TextDecoder().decode(part(name));
-    const manifest: ComponentManifest = JSON.parse(text(Section.manifest));
-    if (manifest.format !== formatVersion) {
-      throw new ArtifactError(`artefact format ${manifest.format} is not ${formatVersion}`);
-    }
-    const cores: ComponentArtifact["cores"] = Object.create(null);
-    for (const [name, content] of sections) {
-      if (name.startsWith(Section.core)) {
-        cores[name.slice(Section.core.length)] = content as Uint8Array<ArrayBuffer>;
-      }
-    }
-    return { manifest, glue: text(Section.glue), cores, original: part(Section.original) };
-  } catch (cause) {
-    if (cause instanceof ArtifactError) throw cause;
-    throw new ArtifactError("not an artefact", { cause });
-  }
+  });
 }

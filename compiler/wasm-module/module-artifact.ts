@@ -1,10 +1,9 @@
-import { ArtifactError } from "../artifact.ts";
+import { ArtifactSections, manifestSection, readingArtifact } from "../artifact-sections.ts";
 import { customSections, packSections } from "../container.ts";
 import type { Analysis, FunctionConfig, Stdio } from "../types.ts";
 
 const formatVersion = 1;
 const Section = {
-  manifest: "thimble:manifest",
   metered: "thimble:metered",
   original: "thimble:original",
   file: "thimble:file:",
@@ -46,7 +45,7 @@ export function encodeModuleArtifact({
 }): Uint8Array<ArrayBuffer> {
   const whole: ModuleManifest = { format: formatVersion, kind: "module", ...manifest };
   return packSections([
-    [Section.manifest, new TextEncoder().encode(JSON.stringify(whole))],
+    [manifestSection, new TextEncoder().encode(JSON.stringify(whole))],
     [Section.metered, metered],
     [Section.original, original],
     ...Object.keys(files)
@@ -57,25 +56,13 @@ export function encodeModuleArtifact({
 
 /** @throws ArtifactError for anything that {@link encodeModuleArtifact} did not write. */
 export function decodeModuleArtifact(bytes: Uint8Array): ModuleArtifact {
-  try {
-    const sections = customSections(bytes);
-    const part = (name: string): Uint8Array => {
-      const found = sections.find(([known]) => known === name);
-      if (!found) throw new ArtifactError(`not an artefact: it has no section ${name}`);
-      return found[1];
+  return readingArtifact(() => {
+    const sections = new ArtifactSections(customSections(bytes));
+    return {
+      manifest: sections.manifest<ModuleManifest>(formatVersion),
+      metered: sections.bytes(Section.metered) as Uint8Array<ArrayBuffer>,
+      original: sections.bytes(Section.original),
+      files: sections.startingWith(Section.file),
     };
-    const manifest: ModuleManifest = JSON.parse(new TextDecoder().decode(part(Section.manifest)));
-    if (manifest.format !== formatVersion) {
-      throw new ArtifactError(`artefact format ${manifest.format} is not ${formatVersion}`);
-    }
-    const files: Record<string, Uint8Array> = Object.create(null);
-    for (const [name, content] of sections) {
-      if (name.startsWith(Section.file)) files[name.slice(Section.file.length)] = content;
-    }
-    const metered = part(Section.metered) as Uint8Array<ArrayBuffer>;
-    return { manifest, metered, original: part(Section.original), files };
-  } catch (cause) {
-    if (cause instanceof ArtifactError) throw cause;
-    throw new ArtifactError("not an artefact", { cause });
-  }
+  });
 }

@@ -1,5 +1,5 @@
 import { FdFlag, Right, Size, Whence } from "./abi.ts";
-import { type Descriptor, fileTypeOf, readInto, totalLength } from "./descriptors.ts";
+import { type Descriptor, fileTypeOf, type OpenFile, readInto, totalLength } from "./descriptors.ts";
 import { Errno, refuse } from "./errno.ts";
 import { writeFileStat, writeTimes } from "./file-stat.ts";
 import type { GuestMemory } from "./guest-memory.ts";
@@ -119,15 +119,12 @@ export const descriptorCalls = {
     from: bigint,
     result: number,
   ): void {
-    const { node, volume, flags } = system.descriptors.file(fd, Right.fdWrite);
+    const file = system.descriptors.file(fd, Right.fdWrite);
     const buffers = memory.vectors(vectors, count);
-    system.charge(totalLength(buffers));
-    let at = (flags & FdFlag.append) === 0 ? position(from) : node.size;
-    for (const buffer of buffers) {
-      volume.write(node, at, buffer, system.now());
-      at += buffer.length;
-    }
-    memory.setU32(result, totalLength(buffers));
+    const total = totalLength(buffers);
+    system.charge(total);
+    writeAt(system, file, appends(file) ? file.node.size : position(from), buffers);
+    memory.setU32(result, total);
   },
 
   fd_read(
@@ -168,13 +165,8 @@ export const descriptorCalls = {
     system.charge(total);
     if (descriptor.kind === "output") for (const buffer of buffers) descriptor.write(buffer);
     else if (descriptor.kind === "file") {
-      const { volume, node } = descriptor;
-      let at = (descriptor.flags & FdFlag.append) === 0 ? descriptor.position : node.size;
-      for (const buffer of buffers) {
-        volume.write(node, at, buffer, system.now());
-        at += buffer.length;
-      }
-      descriptor.position = at;
+      const at = appends(descriptor) ? descriptor.node.size : descriptor.position;
+      descriptor.position = writeAt(system, descriptor, at, buffers);
     } else refuse(Errno.badf);
     memory.setU32(result, total);
   },
@@ -281,6 +273,23 @@ function mustHave(descriptor: Descriptor, right: bigint): void {
 function position(value: bigint): number {
   const number = Number(value);
   return value >= 0n && Number.isSafeInteger(number) ? number : refuse(Errno.inval);
+}
+
+const appends = ({ flags }: OpenFile): boolean => (flags & FdFlag.append) !== 0;
+
+/** The position behind what was written. */
+function writeAt(
+  system: WasiSystem,
+  { volume, node }: OpenFile,
+  start: number,
+  buffers: readonly Uint8Array[],
+): number {
+  let at = start;
+  for (const buffer of buffers) {
+    volume.write(node, at, buffer, system.now());
+    at += buffer.length;
+  }
+  return at;
 }
 
 function preopened(descriptor: Descriptor): Buffer {

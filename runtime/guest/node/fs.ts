@@ -20,6 +20,14 @@ const withCallback =
     process.nextTick(done, ...(results as [unknown, ...unknown[]]));
   };
 
+/** The same for `(fd, data, …, done)`, where `done` is given the data as well. */
+const withData =
+  (work: AnyFunction) =>
+  (fd: number, data: Uint8Array | string, ...rest: unknown[]): void => {
+    const done = rest.pop() as Callback;
+    withCallback(work)(fd, data, ...rest, (error: unknown, count: unknown) => done(error, count, data));
+  };
+
 export const {
   accessSync,
   appendFileSync,
@@ -77,24 +85,8 @@ export const writeFile = withCallback(writeFileSync);
 export function exists(path: string, done: (found: boolean) => void): void {
   process.nextTick(done, existsSync(path));
 }
-export function read(fd: number, buffer: Uint8Array, ...rest: unknown[]): void {
-  const done = rest.pop() as Callback;
-  withCallback((...args) => readSync(...(args as Parameters<typeof readSync>)))(
-    fd,
-    buffer,
-    ...rest,
-    (error: unknown, count: unknown) => done(error, count, buffer),
-  );
-}
-export function write(fd: number, data: Uint8Array | string, ...rest: unknown[]): void {
-  const done = rest.pop() as Callback;
-  withCallback((...args) => writeSync(...(args as Parameters<typeof writeSync>)))(
-    fd,
-    data,
-    ...rest,
-    (error: unknown, count: unknown) => done(error, count, data),
-  );
-}
+export const read = withData(readSync);
+export const write = withData(writeSync);
 export const watch = unsupported("fs", "watch");
 export const watchFile = unsupported("fs", "watchFile");
 export const unwatchFile = (): void => {};
