@@ -1,5 +1,5 @@
 import type { Cancellation } from "../runtime/execution.ts";
-import { PlatformError } from "./errors.ts";
+import { overloaded, PlatformError } from "./errors.ts";
 import { Gate, type Lender, type Release } from "./gate.ts";
 
 export type { Release } from "./gate.ts";
@@ -148,10 +148,6 @@ function concurrencyLimit(limit: number): PlatformError {
   return new PlatformError("concurrency_limit", `All ${limit} executions of this function are busy`, {
     retryAfterSeconds: 1,
   });
-}
-
-function overloaded(message: string): PlatformError {
-  return new PlatformError("overloaded", message, { retryAfterSeconds: 1 });
 }
 
 const draining = () => overloaded("The server is shutting down");

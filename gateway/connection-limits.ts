@@ -1,6 +1,6 @@
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import { PlatformError } from "./errors.ts";
+import { overloaded, type PlatformError } from "./errors.ts";
 import { refuseConnection } from "./raw-answer.ts";
 
 export interface ConnectionLimitOptions {
@@ -46,5 +46,3 @@ export class ConnectionLimits {
     return overloaded("There are too many requests on this connection that wait for their answer");
   }
 }
-
-const overloaded = (message: string) => new PlatformError("overloaded", message, { retryAfterSeconds: 1 });

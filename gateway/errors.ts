@@ -93,12 +93,14 @@ export function codeOf(error: unknown): string | undefined {
   return typeof error.code === "string" ? error.code : undefined;
 }
 
+/** There is no room for a request now; the client may try again in a second. */
+export const overloaded = (message: string, cause?: unknown): PlatformError =>
+  new PlatformError("overloaded", message, { cause, retryAfterSeconds: 1 });
+
 /** Anything thrown → a `PlatformError`; what is not known by its code becomes an `internal_error` that says nothing. */
 export function toPlatformError(error: unknown): PlatformError {
   if (error instanceof PlatformError) return error;
-  if (codeOf(error) === "overloaded") {
-    return new PlatformError("overloaded", "No sandbox is free", { cause: error, retryAfterSeconds: 1 });
-  }
+  if (codeOf(error) === "overloaded") return overloaded("No sandbox is free", error);
   return new PlatformError("internal_error", "Something went wrong inside the platform", { cause: error });
 }
 

@@ -1,7 +1,7 @@
 import { Hono } from "hono";
 import type { Admission } from "../admission.ts";
 import type { EdgeConfig } from "../config.ts";
-import { errorResponse, PlatformError, toPlatformError } from "../errors.ts";
+import { errorResponse, overloaded, PlatformError, toPlatformError } from "../errors.ts";
 import type { Invoker } from "../invoker.ts";
 import type { Logger } from "../log.ts";
 import { requestIdOf } from "../request-id.ts";
@@ -24,8 +24,10 @@ export function createEdgeApp(deps: EdgeDeps): Hono {
   app.get("/healthz", (c) => c.json({ status: "ok" }));
   app.get("/readyz", (c) => {
     if (!deps.admission.draining) return c.json({ status: "ready" });
-    const error = new PlatformError("overloaded", "The server is shutting down", { retryAfterSeconds: 1 });
-    return errorResponse(error, requestIdOf(c.req.header("x-request-id")));
+    return errorResponse(
+      overloaded("The server is shutting down"),
+      requestIdOf(c.req.header("x-request-id")),
+    );
   });
   app.notFound((c) => {
     const error = new PlatformError("not_found", "There is nothing here; functions are under /f/<name>");

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import type { Admission } from "../admission.ts";
-import { PlatformError } from "../errors.ts";
+import { overloaded, type PlatformError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Registry } from "./registry.ts";
@@ -57,9 +57,7 @@ export class LoadShedder {
     }
     this.#inTurn++;
     if (this.#inTurn <= MANY_REQUESTS || now - this.#turnBegan < MAX_TURN_MS) return undefined;
-    return new PlatformError("overloaded", "The server has more requests than it can answer", {
-      retryAfterSeconds: 1,
-    });
+    return overloaded("The server has more requests than it can answer");
   }
 
   #full(name: string): PlatformError | undefined {

@@ -4,7 +4,7 @@ import { ALL_FUNCTIONS } from "../admission.ts";
 import type { Catalog } from "../catalog.ts";
 import type { EdgeConfig } from "../config.ts";
 import type { InvokeResult } from "../edge/admin-invoke.ts";
-import { PlatformError } from "../errors.ts";
+import { overloaded, PlatformError } from "../errors.ts";
 import type { Fleet, FleetStats, WorkerStats } from "../fleet.ts";
 import { canSharePort, type Handle, listen } from "../listen.ts";
 import type { StoredFunction } from "../store/read-functions.ts";
@@ -177,9 +177,7 @@ export class WorkerFleet implements Fleet {
     const active = ({ heartbeat }: SupervisedWorker) => heartbeat.activeExecutions;
     const [idlest] = ready.sort((a, b) => active(a) - active(b));
     if (idlest) return idlest;
-    throw new PlatformError("overloaded", "No process that runs functions is ready", {
-      retryAfterSeconds: 1,
-    });
+    throw overloaded("No process that runs functions is ready");
   }
 
   async #tellAll(change: (worker: SupervisedWorker) => Promise<unknown>): Promise<void> {

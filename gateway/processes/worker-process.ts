@@ -13,8 +13,6 @@ export interface WorkerProcessOptions {
   handlers: Handlers<typeof supervisorMethods>;
 }
 
-export type WorkerChannel = Channel<typeof workerMethods, typeof supervisorMethods>;
-
 /** A worker as the supervisor holds it: a process with as little as possible, and the channel to it. */
 export class WorkerProcess {
   readonly channel: Channel<typeof supervisorMethods, typeof workerMethods>;
