@@ -11,7 +11,7 @@ export interface CodeFrameOptions {
 
 /**
  * Findings as text for a terminal: rule, `file:line:column`, the source line with a caret below, the hint. The function's own come first,
- * errors before warnings; of packages there is one entry for all places that say the same. The order is kept otherwise. Empty
+ * errors before warnings, and what the source allows at the end; of packages there is one entry for all places that say the same. The order is kept otherwise. Empty
  * string for no findings.
  */
 export function formatFindings(
@@ -21,21 +21,23 @@ export function formatFindings(
   const paint: Paint = (style, text) => (color ? styleText(style, text, { validateStream: false }) : text);
   const own = findings.filter((finding) => finding.package === undefined);
   const errors = own.filter((finding) => finding.severity === "error");
-  const warnings = own.filter((finding) => finding.severity !== "error");
+  const warnings = own.filter((finding) => finding.severity === "warning");
+  const allowed = own.filter((finding) => finding.severity === "allowed");
   const ofPackages = Map.groupBy(
     findings.filter((finding) => finding.package !== undefined),
     (finding) => [finding.package, finding.rule, finding.message].join("\0"),
   );
   return [
-    ...[...errors, ...warnings].map((finding) => formatFinding(finding, paint)),
+    ...[...errors, ...warnings, ...allowed].map((finding) => formatFinding(finding, paint)),
     ...[...ofPackages.values()].map((same) => formatPackage(same, paint)),
   ].join("\n");
 }
 
 type Paint = (style: Parameters<typeof styleText>[0], text: string) => string;
 
-const headOf = ({ severity, rule }: Finding, paint: Paint) =>
-  paint(severity === "error" ? "red" : "yellow", `${severity}[${rule}]`);
+const headOf = ({ severity, rule }: Finding, paint: Paint) => paint(TONES[severity], `${severity}[${rule}]`);
+
+const TONES = { error: "red", warning: "yellow", allowed: "dim" } as const;
 
 const placeOf = ({ file, line, column }: Finding, paint: Paint) =>
   paint("cyan", `${printable(file)}:${line}:${column}`);
@@ -44,14 +46,16 @@ function formatFinding(finding: Finding, paint: Paint): string {
   const gutter = String(finding.line);
   const blank = " ".repeat(gutter.length);
   const { text, caret } = cut(finding.sourceLine, finding.column - 1);
-  const tone = finding.severity === "error" ? "red" : "yellow";
+  const tone = TONES[finding.severity];
   return `${[
     `${headOf(finding, paint)}: ${printable(finding.message)}`,
     `${blank}--> ${placeOf(finding, paint)}`,
     ...(finding.column - 1 > finding.sourceLine.length || finding.sourceLine === ""
       ? []
       : [`${blank} |`, `${gutter} | ${text}`, `${blank} | ${caret}${paint(tone, "^")}`]),
-    `${blank} = hint: ${finding.hint}`,
+    finding.severity === "allowed"
+      ? `${blank} = reason: ${printable(finding.reason ?? "")}`
+      : `${blank} = hint: ${finding.hint}`,
   ].join("\n")}\n`;
 }
 

@@ -9,6 +9,7 @@ export const MAX_SOURCE_FILES = 1000;
 export const MAX_SOURCE_BYTES = 10 * 1024 * 1024;
 
 const SOURCE_EXTENSIONS = new Set([".ts", ".tsx", ".mts", ".cts", ".js", ".jsx", ".mjs", ".cjs", ".json"]);
+const CODE_FILE = /\.[cm]?[jt]sx?$/;
 const ENTRY_EXTENSIONS = ["ts", "tsx", "mts", "js", "mjs", "jsx"];
 const ENTRY_NAMES = ["index", "main", "function", "handler", "app", "server", "worker", "mod"];
 const ENTRY_FOLDERS = ["", "src/"];
@@ -27,13 +28,19 @@ export interface FunctionFolder {
  * Reads a function: a folder (entry from package.json's `module` or `main`, else index, main, function, handler … in the
  * folder or its `src`), or one file. Of a folder every source file is read except hidden ones and those in
  * node_modules and build output; of a file only itself (the bundler reaches what it imports).
- * @throws {CompileError} when there is nothing there, no entry is found, or {@link checkSources} refuses it
+ * @throws {CompileError} when there is nothing there, a file that holds no code, no entry is found, or {@link checkSources} refuses it
  */
 export async function readSources(path: string): Promise<FunctionFolder> {
   const absolute = await realpath(resolve(path)).catch((cause: unknown) => {
     throw new CompileError(`there is no file or folder "${path}"`, { cause });
   });
   const isFile = (await stat(absolute)).isFile();
+  if (isFile && !CODE_FILE.test(absolute)) {
+    const what = absolute.endsWith(".wasm")
+      ? "is no WebAssembly"
+      : "is no TypeScript, JavaScript or WebAssembly";
+    throw new CompileError(`"${path}" ${what}`);
+  }
   const root = isFile ? dirname(absolute) : absolute;
   const entry = isFile ? basename(absolute) : await findEntry(root, path);
   const paths = isFile ? [entry] : await listSources(root);

@@ -8,7 +8,10 @@ export interface Position {
 export interface Finding extends Position {
   /** Stable id of the rule, kebab-case: `annotation-missing`, `process-execution`, `dynamic-code` … docs/ANALYSIS.md has all. */
   rule: string;
-  severity: "error" | "warning";
+  /** `allowed`: the source says in a comment that this is meant; it counts for nothing. */
+  severity: "error" | "warning" | "allowed";
+  /** Why it is allowed. */
+  reason?: string | undefined;
   message: string;
   /** How to mend it. */
   hint: string;

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { FUNCTION_SETTINGS } from "../compiler/function-settings.ts";
 import { decodeMasterKey } from "./store/vault.ts";
 
 /**
@@ -60,7 +61,8 @@ const headerList = z
     }
   });
 
-export const TIMEOUT_RANGE_MS = { min: 5, max: 5000 } as const;
+/** As much as a function may ask for. */
+const asFunctions = ({ min, max }: { min: number; max: number }, unit = "") => wholeNumber(min, max, unit);
 
 const timeoutSeconds = z
   .string()
@@ -105,7 +107,7 @@ export const SETTINGS = {
     "values to start from: fast, complex or heavy",
   ),
   FUNCTION_TIMEOUT_MS: setting(
-    wholeNumber(TIMEOUT_RANGE_MS.min, TIMEOUT_RANGE_MS.max, "ms"),
+    asFunctions(FUNCTION_SETTINGS.timeoutMs, "ms"),
     5000,
     "wall-clock limit of one execution, ms",
   ),
@@ -115,8 +117,16 @@ export const SETTINGS = {
     5000,
     "one request in all: receiving its body, waiting for a slot and executing, ms",
   ),
-  FUNCTION_MAX_MEMORY_MB: setting(wholeNumber(4, 4096, "MB"), 128, "linear memory of one sandbox, MB"),
-  FUNCTION_MAX_CONCURRENT: setting(wholeNumber(1, 10_000), 10, "executions in flight at once per function"),
+  FUNCTION_MAX_MEMORY_MB: setting(
+    asFunctions(FUNCTION_SETTINGS.memoryMb, "MB"),
+    128,
+    "linear memory of one sandbox, MB",
+  ),
+  FUNCTION_MAX_CONCURRENT: setting(
+    asFunctions(FUNCTION_SETTINGS.concurrency),
+    10,
+    "executions in flight at once per function",
+  ),
   FUNCTION_QUEUE_TIMEOUT_MS: setting(
     wholeNumber(0, 60_000, "ms"),
     1000,
@@ -124,7 +134,7 @@ export const SETTINGS = {
   ),
   FUNCTION_QUEUE_LIMIT: setting(wholeNumber(0, 100_000), 100, "requests waiting for a slot per function"),
   FUNCTION_CPU_MS: optional(
-    wholeNumber(1, 3_600_000, "ms"),
+    asFunctions(FUNCTION_SETTINGS.cpuMs, "ms"),
     "time that one execution may compute, ms (default: as long as it lasts)",
   ),
   FUNCTION_INSTANCE_REQUESTS: setting(
@@ -138,7 +148,7 @@ export const SETTINGS = {
     'age of a sandbox of a function with isolation "instance", s',
   ),
   FUNCTION_FUEL: optional(
-    wholeNumber(1, Number.MAX_SAFE_INTEGER),
+    asFunctions(FUNCTION_SETTINGS.fuel),
     "deterministic budget of one execution, fuel units",
   ),
   FUNCTION_DATABASE_URL: optional(postgresUrl, "where functions' queries go (default: an embedded database)"),

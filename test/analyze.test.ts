@@ -622,3 +622,99 @@ test("an analysis error counts its errors", () => {
   assert.equal(error.code, "analysis_failed");
   assert.equal(error.message, "the analysis found 1 error");
 });
+
+describe("what the source allows", () => {
+  const SPIN = "const spin = () => { while (true) {} };";
+  const allowedOf = (code: string) =>
+    analyzeText(ENTRY + code).findings.map(({ rule, severity, reason }) => [rule, severity, reason]);
+
+  test("passes, and stays in the report with its reason", () => {
+    const secret =
+      'const apiSecret = "q8Zt4WmX1rYv7LkP0sHd3NfBc6Ug"; // thimble-allow hard-coded-secret: of the sandbox account';
+    const analysis = analyzeText(ENTRY + secret);
+    assert.equal(analysis.passed, true);
+    const [finding] = analysis.findings;
+    assert.deepEqual(
+      [finding?.rule, finding?.severity, finding?.reason, analysis.findings.length],
+      ["hard-coded-secret", "allowed", "of the sandbox account", 1],
+    );
+    assert.match(
+      formatFindings(analysis.findings),
+      /^allowed\[hard-coded-secret\].*\n.*\n.*\n.*\n.*\n.*= reason: of the sandbox account\n$/,
+    );
+    assert.ok(!JSON.stringify(analysis).includes("q8Zt4WmX1rYv7LkP0sHd3NfBc6Ug"));
+  });
+
+  for (const [where, code] of Object.entries({
+    "behind the code": `${SPIN} // thimble-allow unbounded-loop: measured`,
+    "above it": `// thimble-allow unbounded-loop: measured\n${SPIN}`,
+    "in a block comment": `/* thimble-allow unbounded-loop: measured */\n${SPIN}`,
+    "above another": `// thimble-allow unbounded-loop: measured\n// thimble-allow fetch-timeout: short\nconst f = () => { while (true) fetch("https://a.example"); };`,
+    "at lines that end with CRLF": `// thimble-allow unbounded-loop: measured\r\n${SPIN}\r\n`,
+  })) {
+    test(`is said ${where}`, () => {
+      const found = allowedOf(code);
+      assert.ok(
+        found.some(
+          ([rule, severity, reason]) =>
+            rule === "unbounded-loop" && severity === "allowed" && reason === "measured",
+        ),
+      );
+      assert.ok(
+        found.every(([, severity]) => severity === "allowed"),
+        JSON.stringify(found),
+      );
+    });
+  }
+
+  for (const [why, comment, message] of [
+    ["without a reason", "thimble-allow unbounded-loop", /gives no reason/],
+    ["with an empty reason", "thimble-allow unbounded-loop:  ", /gives no reason/],
+    ["without a rule", "thimble-allow", /names no rule/],
+    ["for a rule that there is not", "thimble-allow endless: because", /no rule "endless"/],
+    ["for another rule", "thimble-allow fetch-timeout: because", /has no finding fetch-timeout/],
+  ] as const) {
+    test(`is not what a comment says ${why}: the finding stays, and there is one more`, () => {
+      const { findings } = analyzeText(`${ENTRY}// ${comment}\n${SPIN}`);
+      assert.deepEqual(
+        findings.map(({ rule, severity, line }) => [rule, severity, line]),
+        [
+          ["allowance-unused", "warning", 3],
+          ["unbounded-loop", "warning", 4],
+        ],
+      );
+      assert.match(findings[0]!.message, message);
+    });
+  }
+
+  test("is never a blocked access, the entry, or configuration", () => {
+    const imported = analyzeText(
+      `${ENTRY}import "node:child_process"; // thimble-allow process-execution: please`,
+    );
+    assert.equal(imported.passed, false);
+    assert.deepEqual(rulesOf(imported), ["process-execution", "allowance-unused"]);
+    for (const rule of ["annotation-missing", "config-limit", "dynamic-code", "raw-socket", "syntax-error"]) {
+      const { findings } = analyzeText(`${ENTRY}// thimble-allow ${rule}: please`);
+      assert.match(findings[0]!.message, new RegExp(`${rule} cannot be allowed`));
+    }
+  });
+
+  test("is not what a string says, nor a comment two lines away", () => {
+    assert.deepEqual(allowedOf(`const a = "// thimble-allow unbounded-loop: no";\n${SPIN}`), [
+      ["unbounded-loop", "warning", undefined],
+    ]);
+    assert.deepEqual(
+      allowedOf(`// thimble-allow unbounded-loop: no\n\n${SPIN}`).map(([rule, severity]) => [rule, severity]),
+      [
+        ["allowance-unused", "warning"],
+        ["unbounded-loop", "warning"],
+      ],
+    );
+  });
+});
+
+test("a source that ends too early is shown at its end", () => {
+  const { findings } = analyzeText("const a = 1;\nexport default () => { return 1 \n\n");
+  assert.deepEqual([findings[0]?.line, findings[0]?.column], [2, 32]);
+  assert.equal(findings[0]?.sourceLine, "export default () => { return 1 ");
+});

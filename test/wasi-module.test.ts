@@ -427,6 +427,30 @@ describe("what is refused", () => {
     });
   });
 
+  test("imports from elsewhere, all of one place together, with what to build it for", async () => {
+    for (const [from, hint] of [
+      ["wasi:io/streams@0.2.0", /deploy the component/],
+      ["gojs", /GOOS=wasip1/],
+      ["wbg", /wasm-bindgen/],
+      ["env", /build for WASI/],
+      ["wasi_unstable", /before preview 1/],
+    ] as const) {
+      const module = await compileC(
+        `__attribute__((import_module("${from}"), import_name("a"))) int a(void);
+         __attribute__((import_module("${from}"), import_name("b"))) int b(void);
+         int main(void) { return a() + b(); }`,
+      );
+      await assert.rejects(buildWasm(module), (error: unknown) => {
+        assert.ok(error instanceof AnalysisError);
+        const [finding, ...others] = error.analysis.findings;
+        assert.deepEqual(others, []);
+        assert.match(finding!.message, /^2 imports from ".*" are not among .*: "a", "b"$/);
+        assert.match(finding!.hint, hint);
+        return true;
+      });
+    }
+  });
+
   test("a module without an entry, or a memory", async () => {
     const module = await compileAssemblyScript("export function other(): void {}", [
       "--use",

@@ -1,4 +1,5 @@
 import type { Analysis, Finding, FunctionConfig, SourceFiles } from "../types.ts";
+import { applyAllowances } from "./allowances.ts";
 import { checkSource, fileContext } from "./checks.ts";
 import { checkConfigUse } from "./config-use.ts";
 import { checkEntry } from "./entry.ts";
@@ -37,6 +38,7 @@ export function analyze({ entry, files }: SourceFiles, { requireAnnotation }: An
     config = readConfig(context);
   }
   checkConfigUse(contexts, entry, config);
+  for (const context of contexts.values()) applyAllowances(context, findings);
   return {
     passed: findings.every(({ severity }) => severity !== "error"),
     findings: sortFindings(findings),

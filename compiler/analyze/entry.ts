@@ -1,7 +1,8 @@
 import { dirname, join } from "node:path/posix";
 import type { Expression, Identifier } from "@swc/core";
+import { saidInComments } from "./comments.ts";
 import type { FileContext } from "./rule.ts";
-import { constantString, propertyName, type SyntaxNode, unwrap, walk } from "./tree.ts";
+import { constantString, propertyName, type SyntaxNode, unwrap } from "./tree.ts";
 
 const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
 const ENTRY_NAMES = new Set(["default", "handler", "onRequest", ...METHODS]);
@@ -48,21 +49,11 @@ export function checkEntry(
 }
 
 /** Where the file says `@function` in a way that does not count. */
-function misplacedTag(
-  { source: { text, program, spanBase } }: FileContext,
-  items: SyntaxNode[],
-): string | undefined {
-  const found = [...text.text.matchAll(/@function(?![\w-])/g)].map(({ index }) =>
-    Buffer.byteLength(text.text.slice(0, index)),
-  );
-  if (found.length === 0) return undefined;
-  const strings: [start: number, end: number][] = [];
-  walk(program, ({ type, span }) => {
-    if (/^(?:StringLiteral|TemplateLiteral|TemplateElement|JSXText|RegExpLiteral)$/.test(type))
-      strings.push([span.start - spanBase, span.end - spanBase]);
-  });
-  const offset = found.find((at) => !strings.some(([start, end]) => at >= start && at < end));
-  if (offset === undefined) return undefined;
+function misplacedTag({ source }: FileContext, items: SyntaxNode[]): string | undefined {
+  const [found] = saidInComments(source, /@function(?![\w-])/g);
+  if (!found) return undefined;
+  const { text, spanBase } = source;
+  const { offset } = found;
   const { line } = text.positionAt(offset);
   const before = text.slice(0, offset);
   const opened = before.lastIndexOf("/**");

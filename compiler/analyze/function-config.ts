@@ -1,80 +1,22 @@
 import type { Expression, Identifier } from "@swc/core";
+import { FUNCTION_SETTINGS, type SettingRule, settingProblem } from "../function-settings.ts";
 import type { FunctionConfig } from "../types.ts";
 import { exportedNames } from "./entry.ts";
 import type { FileContext } from "./rule.ts";
 import { constantString, isNode, propertyName, type SyntaxNode, unwrap } from "./tree.ts";
 
-interface Field {
-  accepts(value: unknown): boolean;
-  expected: string;
-  range?: { min: number; max: number };
-}
-
-const whole = (min: number, max: number): Field => ({
-  accepts: (value) => Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max,
-  expected: `a whole number from ${min} to ${max}`,
-  range: { min, max },
-});
-
-const hostName = /^(\*\.)?[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/i;
-
 /** What only WebAssembly modules are told. */
-type ModuleSetting = "stdio" | "args";
-
-/** What the platform supports; each server lowers it to its own limits and never raises them. */
-const FIELDS: Record<Exclude<keyof FunctionConfig, ModuleSetting>, Field> = {
-  timeoutMs: whole(5, 5_000),
-  memoryMb: whole(4, 4_096),
-  concurrency: whole(1, 10_000),
-  cpuMs: whole(1, 3_600_000),
-  fuel: whole(1, Number.MAX_SAFE_INTEGER),
-  isolation: {
-    accepts: (value) => value === "request" || value === "instance",
-    expected: '"request" or "instance"',
-  },
-  egress: {
-    accepts: (value) =>
-      Array.isArray(value) &&
-      value.length <= 100 &&
-      value.every((host) => typeof host === "string" && host.length <= 253 && hostName.test(host)),
-    expected: 'a list of at most 100 host names, such as ["api.example.com"]',
-  },
-  database: {
-    accepts: (value) => value === "read" || value === "write" || value === false,
-    expected: '"read", "write" or false',
-  },
-  warmup: {
-    accepts: (value) => typeof value === "string" && /^\/[\x21-\x7e]*$/.test(value) && value.length <= 2048,
-    expected: 'a path, such as "/"',
-  },
-};
+const { stdio: _stdio, args: _args, ...FIELDS } = FUNCTION_SETTINGS;
 
 export const isConfigField = (name: string): boolean => Object.hasOwn(FIELDS, name);
-
-const MODULE_FIELDS: Record<keyof FunctionConfig, Field> = {
-  ...FIELDS,
-  stdio: {
-    accepts: (value) => value === "http" || value === "json" || value === "raw",
-    expected: '"http", "json" or "raw"',
-  },
-  args: {
-    accepts: (value) =>
-      Array.isArray(value) &&
-      value.length <= 100 &&
-      value.every(
-        (argument) => typeof argument === "string" && argument.length <= 4096 && !argument.includes("\0"),
-      ),
-    expected: "a list of texts",
-  },
-};
 
 /** Why a value is no configuration of a WebAssembly module; undefined when it is one. */
 export function moduleConfigProblem(value: unknown): string | undefined {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return "it is no object";
   for (const [key, setting] of Object.entries(value)) {
-    if (!Object.hasOwn(MODULE_FIELDS, key)) return `${JSON.stringify(key)} is no setting of a function`;
-    const field = MODULE_FIELDS[key as keyof FunctionConfig];
-    if (!field.accepts(setting)) return `${key} must be ${field.expected}`;
+    if (!Object.hasOwn(FUNCTION_SETTINGS, key)) return `${JSON.stringify(key)} is no setting of a function`;
+    const problem = settingProblem(FUNCTION_SETTINGS[key as keyof FunctionConfig], setting);
+    if (problem !== undefined) return `${key} ${problem}`;
   }
   return undefined;
 }
@@ -113,17 +55,18 @@ function readField(
     context.report("config-invalid", keyNode, `${name} is no setting of a function`, { hint });
     return undefined;
   }
-  const { accepts, expected, range } = FIELDS[key as keyof typeof FIELDS];
+  const rule: SettingRule = FIELDS[key as keyof typeof FIELDS];
   const value = readLiteral(valueNode);
-  if (value !== undefined && accepts(value)) return { key, value };
-  if (range && Number.isSafeInteger(value)) {
-    const side = (value as number) < range.min ? "below" : "above";
+  const problem = settingProblem(rule, value);
+  if (problem === undefined) return { key, value };
+  if (rule.kind === "whole" && Number.isSafeInteger(value)) {
+    const side = (value as number) < rule.min ? "below" : "above";
     context.report(
       "config-limit",
       valueNode,
-      `config.${key} is ${value}, ${side} what the platform supports: ${range.min} to ${range.max}`,
+      `config.${key} is ${value}, ${side} what the platform supports: ${rule.min} to ${rule.max}`,
     );
-  } else context.report("config-invalid", valueNode, `config.${key} must be ${expected}`);
+  } else context.report("config-invalid", valueNode, `config.${key} ${problem}`);
   return undefined;
 }
 

@@ -7,7 +7,9 @@ import type { SyntaxNode } from "./tree.ts";
 
 /** What a rule is about, as docs/ANALYSIS.md tells it. */
 export interface RuleDescription {
-  severity: Finding["severity"];
+  severity: "error" | "warning";
+  /** Whether a comment in the source can allow it. Default: false. */
+  allowable?: boolean;
   /** Why it matters, in one or two sentences. */
   explanation: string;
   /** How to mend it, where the finding itself does not know better. */

@@ -97,6 +97,7 @@ export const RULES = {
   },
   "hard-coded-secret": {
     severity: "error",
+    allowable: true,
     explanation:
       "Keys, tokens, private keys and connection strings with a password, by the formats that their issuers document, in code, comments and data; and random text under the name of a secret. Sources are stored and shown: what is in them is not secret any more.",
     hint: "Revoke it, keep the new one as a secret of the function, and read it from env in the handler.",
@@ -107,6 +108,7 @@ export const RULES = {
   },
   "sql-concatenation": {
     severity: "error",
+    allowable: true,
     explanation:
       "SQL that is put together from text and values that are not constant. Whoever chooses a value can change what the statement does.",
     // biome-ignore lint/suspicious/noTemplateCurlyInString: this is shown as it is
@@ -119,6 +121,7 @@ export const RULES = {
   },
   "prototype-pollution": {
     severity: "warning",
+    allowable: true,
     explanation:
       "Writing to the prototype that all objects share, by name or by keys from outside (`__proto__` in a merge or a path). It changes objects that have nothing to do with it, until the request ends.",
     hint: 'Refuse the keys "__proto__", "constructor" and "prototype", use a Map, or Object.create(null).',
@@ -129,6 +132,7 @@ export const RULES = {
   },
   "unbounded-loop": {
     severity: "warning",
+    allowable: true,
     explanation:
       "A loop that nothing in it can end and that awaits nothing runs until the function's time limit. Nothing else runs meanwhile, and the clock stands still.",
     hint: "Bound the number of rounds, or await something in each.",
@@ -139,12 +143,23 @@ export const RULES = {
   },
   "fetch-timeout": {
     severity: "warning",
+    allowable: true,
     explanation:
       "A fetch without a signal waits as long as the function may run, and the function cannot answer for itself then.",
     hint: "Pass { signal: AbortSignal.timeout(2000) }, less than the function's own limit.",
     example: {
       bad: 'const rates = () => fetch("https://api.example.com/rates");',
       good: 'const rates = () => fetch("https://api.example.com/rates", { signal: AbortSignal.timeout(2000) });',
+    },
+  },
+  "allowance-unused": {
+    severity: "warning",
+    explanation:
+      "A comment `thimble-allow` that allows nothing: it names no rule that can be allowed, gives no reason, or stands at a line without such a finding.",
+    hint: "Write // thimble-allow <rule>: reason, at the end of the line of the finding or above it; or take the comment away.",
+    example: {
+      bad: "// thimble-allow unbounded-loop: ends by itself\nconst spin = () => { for (let round = 0; round < 10; round++) {} };",
+      good: "// thimble-allow unbounded-loop: ended by the time limit, which this function measures\nconst spin = () => { while (true) {} };",
     },
   },
   "config-invalid": {

@@ -19,15 +19,19 @@ export function syntaxErrorFinding(
   const plain = plainSource(source);
   const exact = plain === source ? shown : (caretOf(parse, plain) ?? shown);
   const { line, column } = exact.line === shown.line ? exact : shown;
+  const message = lines[0]!.replace(/^\s*(?:x|×)\s*/, "").trim();
+  // Of a source that ends too early, swc draws the line that was begun last.
+  const place = message.endsWith("got '<eof>'")
+    ? text.positionAt(Buffer.byteLength(text.text.trimEnd()))
+    : { file: text.file, line, column: Math.max(1, line === 1 ? column - 1 : column) };
+  const { hint } = RULES["syntax-error"];
   return {
+    ...place,
     rule: "syntax-error",
     severity: "error",
-    message: lines[0]!.replace(/^\s*(?:x|×)\s*/, "").trim(),
-    hint: RULES["syntax-error"].hint,
-    file: text.file,
-    line,
-    column: Math.max(1, line === 1 ? column - 1 : column),
-    sourceLine: text.line(line),
+    message,
+    hint,
+    sourceLine: text.line(place.line),
   };
 }
 

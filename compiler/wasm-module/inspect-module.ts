@@ -20,7 +20,10 @@ export interface Inspection {
 
 /** Looks at a module's outside: what it imports, how it is entered, who made it. `file` is its name in findings. */
 export function inspectModule(module: Module, file: string): Inspection {
-  const findings = module.imports.flatMap((entry) => importFindings(module, entry, file));
+  const findings = foreignFindings(module, file);
+  for (const entry of module.imports) {
+    if (entry.module === preview1Module) findings.push(...preview1Findings(module, entry, file));
+  }
   findings.push(...memoryFindings(module, file));
   const entry = entryOf(module, file, findings);
   return { findings, summary: summaryOf(module), entry, stdio: isJavy(module) ? "json" : "http" };
@@ -28,13 +31,50 @@ export function inspectModule(module: Module, file: string): Inspection {
 
 const importHint = `A module may import the functions of ${preview1Module}, and nothing else.`;
 
-function importFindings(module: Module, entry: Import, file: string): Finding[] {
-  const shown = `(import ${JSON.stringify(entry.module)} ${JSON.stringify(entry.name)} (${entry.kind}))`;
-  const refused = (message: string) => [partFinding(file, "forbidden-import", shown, message, importHint)];
+/** Where imports that are refused come from, as the toolchains name them, and what to do about it. */
+const originHints: [pattern: RegExp, hint: string][] = [
+  [/^wasi:|^wasi_snapshot_preview2/, "This is a part of a component: deploy the component."],
+  [/^wasi_unstable$/, "This is WASI before preview 1: build it anew with a toolchain of today."],
+  [/^(?:gojs|go)$/, "It was built for JavaScript: use GOOS=wasip1 GOARCH=wasm."],
+  [
+    /^(?:wbg|__wbindgen\w*|\..*_bg\.js)$/,
+    "wasm-bindgen made it for JavaScript: build it for the target wasm32-wasip1.",
+  ],
+  [
+    /^(?:env|a)$/,
+    "Link what defines these symbols, or build for WASI (wasm32-wasip1; Emscripten: -sSTANDALONE_WASM).",
+  ],
+];
+
+/** One finding for each place that a module must not import from: hundreds that say the same are read by nobody. */
+function foreignFindings({ imports }: Module, file: string): Finding[] {
+  const byOrigin = Map.groupBy(imports, ({ module }) => module);
+  byOrigin.delete(preview1Module);
+  return [...byOrigin].map(([origin, entries]) => {
+    const names = entries.map(({ name }) => JSON.stringify(name)).join(", ");
+    const message =
+      entries.length === 1
+        ? `The import ${JSON.stringify(origin)} ${names} is not among those that a module may use`
+        : `${entries.length} imports from ${JSON.stringify(origin)} are not among those that a module may use: ${names}`;
+    const hint = originHints.find(([pattern]) => pattern.test(origin))?.[1];
+    return partFinding(
+      file,
+      "forbidden-import",
+      spellImport(entries[0]!),
+      message.slice(0, 2_000),
+      hint === undefined ? importHint : `${importHint} ${hint}`,
+    );
+  });
+}
+
+const spellImport = ({ module, name, kind }: Import) =>
+  `(import ${JSON.stringify(module)} ${JSON.stringify(name)} (${kind}))`;
+
+function preview1Findings(module: Module, entry: Import, file: string): Finding[] {
+  const refused = (message: string) => [
+    partFinding(file, "forbidden-import", spellImport(entry), message, importHint),
+  ];
   const name = `${JSON.stringify(entry.module)} ${JSON.stringify(entry.name)}`;
-  if (entry.module !== preview1Module) {
-    return refused(`The import ${name} is not among those that a module may use`);
-  }
   if (entry.kind !== "function")
     return refused(`The import ${name} must be a function, and is a ${entry.kind}`);
   if (!preview1Names.includes(entry.name))

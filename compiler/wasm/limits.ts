@@ -63,11 +63,13 @@ export const defaultLimits: ModuleLimits = {
   memoryPages: 16_384,
   elementSegments: 10_000,
   elements: 200_000,
-  dataSegments: 50_000,
+  // what browsers take, and as many as Go makes of a large program
+  dataSegments: 100_000,
   dataBytes: 16 * 1024 * 1024,
   functionBytes: 1024 * 1024,
   locals: 10_000,
-  nesting: 2_000,
+  // Go nests a block for each place at which a goroutine can go on
+  nesting: 10_000,
   branchTargets: 10_000,
   allBranchTargets: 1_000_000,
   blocks: 1_000_000,

@@ -10,7 +10,7 @@ const unchecked = z.looseObject({});
 
 const finding = z.object({
   rule: z.string(),
-  severity: z.enum(["error", "warning"]),
+  severity: z.enum(["error", "warning", "allowed"]),
   message: z.string(),
   hint: z.string(),
   file: z.string(),
@@ -18,6 +18,7 @@ const finding = z.object({
   column: count,
   sourceLine: z.string(),
   package: z.string().optional(),
+  reason: z.string().optional().describe("of a finding that the source allows"),
 });
 
 const analysis = z.object({ passed: z.boolean(), findings: z.array(finding), config: unchecked });

@@ -3,9 +3,9 @@ import { readBody } from "../body.ts";
 import { PlatformError } from "../errors.ts";
 import { FUNCTION_NAME } from "../function-name.ts";
 import { SCOPES } from "../scope.ts";
-import { TIMEOUT_RANGE_MS } from "../settings.ts";
 import { MAX_SECRET_CHARACTERS } from "../store/secrets.ts";
 import type { Traffic } from "../traffic.ts";
+import { functionConfigSchema } from "./config-schema.ts";
 
 /** Sources, bundle and source map together. */
 const MAX_ADMIN_BODY_BYTES = 64 * 1048576;
@@ -21,32 +21,6 @@ const RESERVED_KEYS = new Set([
 ]);
 
 const count = z.int().min(1);
-
-/** Text that can be stored as JSON in Postgres. */
-const storedText = (maxLength: number) =>
-  z
-    .string()
-    .max(maxLength)
-    .refine(
-      (value) => value.isWellFormed() && !value.includes("\0"),
-      "must not hold NUL or half of a character",
-    );
-
-const configSchema = z
-  .strictObject({
-    timeoutMs: z.int().min(TIMEOUT_RANGE_MS.min).max(TIMEOUT_RANGE_MS.max),
-    memoryMb: z.int().min(4).max(4096),
-    concurrency: count.max(10_000),
-    cpuMs: count.max(3_600_000),
-    fuel: count,
-    isolation: z.enum(["request", "instance"]),
-    egress: z.array(storedText(253)).max(100),
-    database: z.union([z.literal("read"), z.literal("write"), z.literal(false)]),
-    warmup: storedText(2048).startsWith("/"),
-    stdio: z.enum(["http", "json", "raw"]),
-    args: z.array(storedText(4_096)).max(100),
-  })
-  .partial();
 
 const line = z.string().max(2_000);
 
@@ -73,7 +47,7 @@ export const deploySchema = z.strictObject({
   fileName: z.string().max(255).optional(),
   /** What a module finds in `/`, by path, in base64. */
   assets: z.record(z.string(), z.string()).optional(),
-  config: configSchema.optional(),
+  config: functionConfigSchema.optional(),
   bundle: z
     .strictObject({
       code: z.string(),
@@ -216,7 +190,9 @@ function parsedJson(text: string): unknown {
 export function checked<T>(schema: z.ZodType<T>, value: unknown, root: string): T {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
-  const field = issue && issue.path.length > 0 ? issue.path.join(".") : root;
-  throw new PlatformError("invalid_input", `${field}: ${issue?.message ?? "is not valid"}`);
+  const issue = parsed.error.issues[0]!;
+  const field = issue.path.length > 0 ? issue.path.join(".") : root;
+  // Of a record's key, what is wrong stands one level deeper.
+  const { message } = issue.code === "invalid_key" ? (issue.issues[0] ?? issue) : issue;
+  throw new PlatformError("invalid_input", `${field.slice(0, 200)}: ${message}`);
 }

@@ -20,7 +20,14 @@ const GROUPS: readonly [title: string, rules: readonly RuleId[]][] = [
   ],
   [
     "Risks in the function's own code",
-    ["hard-coded-secret", "sql-concatenation", "prototype-pollution", "unbounded-loop", "fetch-timeout"],
+    [
+      "hard-coded-secret",
+      "sql-concatenation",
+      "prototype-pollution",
+      "unbounded-loop",
+      "fetch-timeout",
+      "allowance-unused",
+    ],
   ],
   ["Configuration", ["config-invalid", "config-limit", "config-unused"]],
   ["What cannot be read", ["syntax-error", "too-deep", "too-large"]],
@@ -33,6 +40,18 @@ Before a function is stored, its sources and its bundle are analysed on the synt
 
 Each finding has the rule's id, \`file:line:column\`, the source line, why, and how to mend it. Ids are stable. This page is made of the rules themselves:
 \`node test/support/analysis-document.ts > docs/ANALYSIS.md\`; a test compares it and tries every example.
+
+## What the source allows
+
+A finding of the rules marked _can be allowed_ is let pass by a comment at the end of its line, or on a line of its own above it:
+
+\`\`\`ts
+// thimble-allow sql-concatenation: the column comes from the list above
+const rows = await sql.unsafe("select " + column + " from users");
+\`\`\`
+
+The reason must be given. The finding stays in the report, as \`allowed\` and with the reason, and refuses nothing. A comment that allows nothing is a finding itself.
+Blocked access, the entry, configuration and what cannot be read cannot be allowed, nor anything in packages.
 
 ## What it sees
 
@@ -81,10 +100,10 @@ export function analysisDocument(): string {
 export const documentedRules = GROUPS.flatMap(([, rules]) => rules);
 
 function section(id: RuleId): string {
-  const { severity, explanation, hint, example }: RuleDescription = RULES[id];
+  const { severity, allowable, explanation, hint, example }: RuleDescription = RULES[id];
   const code = (text: string) => `\`\`\`ts\n${text.length > 200 ? `${text.slice(0, 60)} …` : text}\n\`\`\`\n`;
   const examples = example ? `\n${code(example.bad)}\nInstead:\n\n${code(example.good)}` : "";
-  return `\n### \`${id}\`\n\n_${severity}_ · ${explanation}\n\n${hint}\n${examples}`;
+  return `\n### \`${id}\`\n\n_${severity}${allowable ? ", can be allowed" : ""}_ · ${explanation}\n\n${hint}\n${examples}`;
 }
 
 if (import.meta.main) process.stdout.write(analysisDocument());
