@@ -10,7 +10,9 @@ import {
   type LogLine,
   type QueryParam,
   type QueryRequest,
+  ResponseFlag,
   type ResponseHead,
+  responseHeadLines,
 } from "./protocol.ts";
 
 /** Longest JSON of each message, bytes: the host parses it on the thread that serves requests. */
@@ -68,6 +70,8 @@ function unsigned(kind: Kind, value: unknown, least = 0): number {
   return number;
 }
 
+const decimal = (kind: Kind, text: string): number => unsigned(kind, text === "" ? undefined : Number(text));
+
 const optionalString = (kind: Kind, value: unknown): string | undefined =>
   value === undefined || value === null ? undefined : string(kind, value);
 
@@ -86,16 +90,24 @@ function headerList(kind: Kind, value: unknown): HeaderList {
   return value;
 }
 
+/** Status, flags and status text, then names and values of the headers by turns, in lines. */
 export function readResponseHead(text: Uint8Array): ResponseHead {
-  const { status, statusText, headers, more, stream } = object("respond", parse("respond", text));
-  if (typeof status !== "number") throw new GuestMessageError("respond");
-  const head = {
-    status,
-    headers: headerList("respond", headers),
-    more: more === true,
-    stream: stream === true,
+  if (text.length > messageLimits.respond) throw new GuestMessageError("respond");
+  const lines = decoder.decode(text).split("\n");
+  if (lines.length < responseHeadLines || (lines.length - responseHeadLines) % 2 !== 0)
+    throw new GuestMessageError("respond");
+  const flags = decimal("respond", lines[1]!);
+  if (flags > (ResponseFlag.more | ResponseFlag.stream)) throw new GuestMessageError("respond");
+  const headers: HeaderList = [];
+  for (let i = responseHeadLines; i < lines.length; i += 2) headers.push([lines[i]!, lines[i + 1]!]);
+  const head: ResponseHead = {
+    status: decimal("respond", lines[0]!),
+    headers,
+    more: (flags & ResponseFlag.more) !== 0,
+    stream: (flags & ResponseFlag.stream) !== 0,
   };
-  return statusText ? { ...head, statusText: string("respond", statusText) } : head;
+  if (lines[2] !== "") head.statusText = lines[2]!;
+  return head;
 }
 
 export function readGuestError(text: Uint8Array): GuestError {

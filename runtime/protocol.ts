@@ -6,12 +6,12 @@
  * way in: it calls the guest's dispatcher, `dispatch(event, id, text, bytes)`, from the top level only, and then
  * drains the microtask queue. Nothing ever re-enters a running guest.
  *
- * `text` is JSON unless stated; `bytes` is a Uint8Array.
+ * `text` is JSON unless stated; `bytes` is a Uint8Array, or a string that stands for its UTF-8. The dispatcher gets null for no bytes.
  */
 
 /** Guest → host. */
 export const Op = {
-  /** The response. text: {@link ResponseHead}, bytes: the body, unless it comes by {@link Op.write}. Returns 0. */
+  /** The response. text: {@link ResponseHead} as {@link encodeResponseHead} writes it, bytes: the body, unless it comes by {@link Op.write}. Returns 0. */
   respond: 1,
   /** The handler failed: no response will come, or no more of its body. text: {@link GuestError}. Returns 0. */
   fail: 2,
@@ -140,7 +140,7 @@ export type HostCall = [service: string, ...args: unknown[]];
 /** Host → guest. */
 export const Event = {
   /**
-   * text: the {@link RequestHead} as {@link encodeHead} writes it, bytes: the body (zero-length when there is none or it is a source).
+   * text: the {@link RequestHead} as {@link encodeHead} writes it, bytes: the body (none when it is a source).
    * In the place of an operation's number: {@link RequestFlag} bits.
    */
   request: 1,
@@ -215,6 +215,12 @@ export interface ResponseHead {
   /** True when `ctx.waitUntil` holds promises that are still pending: the invocation goes on until {@link Op.done}. */
   more?: boolean;
 }
+
+/** The second line of an encoded {@link ResponseHead}. */
+export const ResponseFlag = { more: 1, stream: 2 } as const;
+
+/** Number of lines before the headers of an encoded {@link ResponseHead}: status, flags, status text. */
+export const responseHeadLines = 3;
 
 export interface GuestError {
   name: string;

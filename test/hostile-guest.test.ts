@@ -50,11 +50,14 @@ const attack = async (body: string, options: RunOptions = {}) => {
 describe("messages that the guest library never sends", () => {
   const malformed: Record<string, string> = {
     "an unknown call": "host(99)",
-    "a response that is no JSON": "host(1, '{')",
-    "a response without headers": `host(1, '{"status":200}')`,
-    "headers that are no pairs": `host(1, '{"status":200,"headers":[["a"]]}')`,
-    "header values that are arrays": `host(1, '{"status":200,"headers":[["a",["b"]]]}')`,
-    "a status that is no number": `host(1, '{"status":{},"headers":[]}')`,
+    "a response without a head": "host(1)",
+    "a head that ends after its flags": `host(1, '200\\n0')`,
+    "a header without a value": `host(1, '200\\n0\\n\\na')`,
+    "a status that is no number": `host(1, 'ok\\n0\\n')`,
+    "no status": `host(1, '\\n0\\n')`,
+    "a status below zero": `host(1, '-1\\n0\\n')`,
+    "flags that are no number": `host(1, '200\\nmore\\n')`,
+    "flags that there are not": `host(1, '200\\n4\\n')`,
     "an error whose name is an object": `host(2, '{"name":{"toString":1},"message":"m"}')`,
     "an error whose stack is a number": `host(2, '{"name":"E","message":"m","stack":5}')`,
     "a log line whose message is an object": `host(3, '{"level":"info","message":{"length":0}}')`,
@@ -82,11 +85,11 @@ describe("messages that the guest library never sends", () => {
 
   test("the first answer counts: what follows an error or a response changes nothing", async () => {
     const failed = await attack(
-      `host(2, '{"name":"E","message":"m"}'); host(1, '{"status":200,"headers":[],"more":true}'); return new Promise(() => {})`,
+      `host(2, '{"name":"E","message":"m"}'); host(1, '200\\n1\\n'); return new Promise(() => {})`,
     );
     assert.equal(failed.outcome.kind, "threw");
     const answered = await attack(
-      `host(1, '{"status":201,"headers":[]}'); host(1, '{"status":500,"headers":[]}'); host(2, '{"name":"E","message":"m"}'); return 1`,
+      `host(1, '201\\n0\\n'); host(1, '500\\n0\\n'); host(2, '{"name":"E","message":"m"}'); return 1`,
     );
     assert.ok(answered.outcome.kind === "completed" && answered.outcome.response.status === 201);
   });

@@ -23,25 +23,27 @@ const Tag = {
   rope: -6,
   object: -1,
   boolean: 1n << 32n,
+  null: 2n << 32n,
   undefined: 3n << 32n,
   exception: 6n << 32n,
 } as const;
 
 /** Slots of the bridge's functions, counted from its place in the table. */
-export const BridgeSlot = { host: 0, random: 1, track: 2, load: 3 } as const;
+export const BridgeSlot = { host: 0, random: 1, track: 2, load: 3, latin1: 4 } as const;
 
 /**
  * The few functions between the engine's C interface and the host, as a shared library written by hand:
  *
  * - `dispatch(event, id, textLength, bytesLength) → 0 | 1`: calls the guest's dispatcher with values that the host's `fill`
- *   puts into memory, then runs the microtask queue until it is empty or the host sets `finished`. 1: the dispatcher threw.
+ *   puts into memory (null for no bytes), then runs the microtask queue until it is empty or the host sets `finished`. 1: the dispatcher threw.
  * - `run(length) → JSValue*`: the same for bytecode.
- * - table slot {@link BridgeSlot.host}: the guest's native function `host(op, text?, bytes?)`, which calls the host's `op`.
+ * - table slot {@link BridgeSlot.host}: the guest's native function `host(op, text?, bytes?)`, which calls the host's `op`. A string as
+ *   `bytes` stands for its UTF-8.
  * - table slot {@link BridgeSlot.random}: `random()`, xorshift128+ (Vigna 2014) over the globals `seed0` and `seed1`.
  * - table slot {@link BridgeSlot.track}: the engine's hook for promises that are rejected while nobody listens, and for those that
  *   somebody listens to after all; calls the guest's `tracker(promise, reason, handled)`.
- *
  * - table slot {@link BridgeSlot.load}: `load(length)`, the value of a script whose bytecode the host's `fill` brings.
+ * - table slot {@link BridgeSlot.latin1}: `latin1(text)`, whether a string has no character beyond Latin-1.
  *
  * It does in WebAssembly what would otherwise take a dozen calls between host and sandbox for each request.
  */
@@ -158,13 +160,18 @@ export function bridge(): Module {
     code.memory(Opcode.i64Store, 2 * valueSize);
     code
       .get(frame)
+      .i64(Tag.null)
+      .memory(Opcode.i64Store, 3 * valueSize);
+    code.get(bytesLength).if();
+    code
+      .get(frame)
       .get(context)
       .get(buffer)
       .get(textLength)
       .op(Opcode.i32Add)
       .get(bytesLength)
       .call(newUint8Array);
-    code.memory(Opcode.i64Store, 3 * valueSize);
+    code.memory(Opcode.i64Store, 3 * valueSize).end();
     code.get(buffer).call(free);
     code
       .get(context)
@@ -207,23 +214,36 @@ export function bridge(): Module {
   // A C function of QuickJS: (JSContext *, JSValue this, int argc, JSValue *argv) → JSValue. Missing arguments are undefined,
   // since it is registered with a length of three.
   const cFunction: FunctionType = { params: [i32, i64, i32, i32], results: [i64] };
-  const [context, , , argv, text, bytes, frame, value] = [0, 1, 2, 3, 4, 5, 6, 7] as const;
+  const [context, , , argv, text, bytes, frame, value, bytesText] = [0, 1, 2, 3, 4, 5, 6, 7, 8] as const;
   const hostCode = enterFrame(new Assembler(), 16, frame);
+  const argument = (index: number): Assembler =>
+    hostCode
+      .get(argv)
+      .memory(Opcode.i64Load, index * valueSize)
+      .set(value);
+  const release = (string: number): Assembler =>
+    hostCode.get(string).if().get(context).get(string).call(freeCString).end();
+  const giveUp = (): Assembler => leaveFrame(hostCode, 16, frame).i64(Tag.exception).op(Opcode.return).end();
+  /** Where `value` is a string: its UTF-8, whose length goes to a place in the frame. */
+  const convert = (to: number, at: number): void => {
+    tagOf(hostCode, value).i32(Tag.string).op(Opcode.i32Eq);
+    tagOf(hostCode, value).i32(Tag.rope).op(Opcode.i32Eq).op(Opcode.i32Or).if();
+    hostCode.get(context).get(frame).i32(at).op(Opcode.i32Add).get(value).i32(0).call(toCString).tee(to);
+    hostCode.op(Opcode.i32Eqz).if();
+    release(text);
+    giveUp().end();
+  };
   hostCode.get(frame).i64(0n).memory(Opcode.i64Store);
-  hostCode.get(argv).memory(Opcode.i64Load, valueSize).set(value);
-  tagOf(hostCode, value).i32(Tag.string).op(Opcode.i32Eq);
-  tagOf(hostCode, value).i32(Tag.rope).op(Opcode.i32Eq).op(Opcode.i32Or).if();
-  hostCode.get(context).get(frame).get(value).i32(0).call(toCString).tee(text).op(Opcode.i32Eqz).if();
-  leaveFrame(hostCode, 16, frame).i64(Tag.exception).op(Opcode.return).end().end();
-  hostCode
-    .get(argv)
-    .memory(Opcode.i64Load, 2 * valueSize)
-    .set(value);
+  argument(1);
+  convert(text, 0);
+  argument(2);
+  convert(bytesText, 4);
+  hostCode.get(bytesText).set(bytes);
   tagOf(hostCode, value).i32(Tag.object).op(Opcode.i32Eq).if();
   hostCode.get(context).get(frame).i32(4).op(Opcode.i32Add).get(value).call(getUint8Array).tee(bytes);
   hostCode.op(Opcode.i32Eqz).get(context).call(hasException).op(Opcode.i32And).if();
-  hostCode.get(text).if().get(context).get(text).call(freeCString).end();
-  leaveFrame(hostCode, 16, frame).i64(Tag.exception).op(Opcode.return).end().end();
+  release(text);
+  giveUp().end();
   hostCode.get(argv).memory(Opcode.i64Load).op(Opcode.i32WrapI64);
   hostCode
     .get(text)
@@ -234,9 +254,10 @@ export function bridge(): Module {
     .memory(Opcode.i32Load, 4)
     .call(op);
   hostCode.op(Opcode.i64ExtendI32U).set(value);
-  hostCode.get(text).if().get(context).get(text).call(freeCString).end();
+  release(text);
+  release(bytesText);
   leaveFrame(hostCode, 16, frame).get(value);
-  const host = define(cFunction, [i32, i32, i32, i64], hostCode);
+  const host = define(cFunction, [i32, i32, i32, i64, i32], hostCode);
 
   const [x, y] = [4, 5] as const;
   const randomCode = new Assembler().globalGet(seed0).set(x).globalGet(seed1).tee(y).globalSet(seed0);
@@ -272,6 +293,33 @@ export function bridge(): Module {
   loadCode.get(loadValue);
   const load = define(cFunction, [i32, i32, i64], loadCode);
 
+  // UTF-8 begins what lies beyond Latin-1 with a byte of 0xc4 or more, and has no such byte elsewhere
+  const [latinFrame, latinText, latinAt, latinEnd] = [4, 5, 6, 7] as const;
+  const latinCode = enterFrame(new Assembler(), 16, latinFrame);
+  latinCode.get(context).get(latinFrame).get(argv).memory(Opcode.i64Load).i32(0).call(toCString);
+  latinCode.tee(latinText).op(Opcode.i32Eqz).if();
+  leaveFrame(latinCode, 16, latinFrame).i64(Tag.exception).op(Opcode.return).end();
+  latinCode
+    .get(latinText)
+    .tee(latinAt)
+    .get(latinFrame)
+    .memory(Opcode.i32Load)
+    .op(Opcode.i32Add)
+    .set(latinEnd);
+  latinCode.op(Opcode.block).byte(0x40).loop();
+  latinCode.get(latinAt).get(latinEnd).op(Opcode.i32GeU).branchIf(1);
+  latinCode.get(latinAt).memory(Opcode.i32Load8U).i32(0xc4).op(Opcode.i32GeU).branchIf(1);
+  latinCode.get(latinAt).i32(1).op(Opcode.i32Add).set(latinAt).branch(0).end().end();
+  latinCode.get(context).get(latinText).call(freeCString);
+  leaveFrame(latinCode, 16, latinFrame);
+  latinCode
+    .get(latinAt)
+    .get(latinEnd)
+    .op(Opcode.i32Eq, Opcode.i64ExtendI32U)
+    .i64(Tag.boolean)
+    .op(Opcode.i64Add);
+  const latin1 = define(cFunction, [i32, i32, i32, i32], latinCode);
+
   // JSHostPromiseRejectionTracker: (JSContext *, JSValue promise, JSValue reason, bool isHandled, void *opaque)
   const [promise, reason, isHandled, trackFrame, trackResult] = [1, 2, 3, 5, 6] as const;
   const trackCode = new Assembler().globalGet(tracker).i64(0n).op(Opcode.i64Eq).if().op(Opcode.return).end();
@@ -295,7 +343,7 @@ export function bridge(): Module {
   const track = define({ params: [i32, i64, i64, i32, i32], results: [] }, [i32, i64], trackCode);
 
   module.elements = [
-    activeElements(new Assembler().globalGet(tableBase).end().finish(), [host, random, track, load]),
+    activeElements(new Assembler().globalGet(tableBase).end().finish(), [host, random, track, load, latin1]),
   ];
   module.exports.push(
     { name: "dispatcher", kind: "global", index: dispatcher },

@@ -86,7 +86,10 @@ export async function buildEngine(sources: EngineSources): Promise<Uint8Array<Ar
   const sides = placeExtensions(sources);
   const linked = link(
     main,
-    [...sides, { name: "bridge", module: bridge(), memoryBase: 0, tableSize: 4 }],
+    [
+      ...sides,
+      { name: "bridge", module: bridge(), memoryBase: 0, tableSize: Object.keys(BridgeSlot).length },
+    ],
     keptExports,
   );
   const metered = trackWrites(meter(linked.module));
@@ -207,6 +210,7 @@ async function evaluatePrelude(
     ["host", BridgeSlot.host, 3],
     ["random", BridgeSlot.random, 0],
     ["load", BridgeSlot.load, 1],
+    ["latin1", BridgeSlot.latin1, 1],
   ] as const;
   for (const [name, slot, length] of natives) {
     const text = new TextEncoder().encode(`thimble_${name}\0`);

@@ -1,34 +1,31 @@
 import { HeadLine } from "../protocol.ts";
 import type { AbortSignal } from "./abort.ts";
-import type { Content } from "./body.ts";
 import { log } from "./console.ts";
-import { type Head, headLine } from "./head.ts";
+import { headLine, type Incoming } from "./head.ts";
 import { waitUntil } from "./invocation.ts";
 import { incomingRequest, type Request } from "./request.ts";
 import { env } from "./variables.ts";
 
 /** The last argument of every handler. */
 export class Context {
-  readonly #head: Head;
-  readonly #body: Content;
+  readonly #incoming: Incoming;
   #request: Request | null = null;
 
-  constructor(head: Head, body: Content) {
-    this.#head = head;
-    this.#body = body;
+  constructor(incoming: Incoming) {
+    this.#incoming = incoming;
   }
   get requestId(): string {
-    return headLine(this.#head, HeadLine.requestId);
+    return headLine(this.#incoming, HeadLine.requestId);
   }
   get functionName(): string {
-    return headLine(this.#head, HeadLine.functionName);
+    return headLine(this.#incoming, HeadLine.functionName);
   }
   get version(): number {
-    return +headLine(this.#head, HeadLine.version);
+    return +headLine(this.#incoming, HeadLine.version);
   }
   /** The HTTP request, for event-style handlers too. */
   get request(): Request {
-    this.#request ??= incomingRequest(this.#head, this.#body);
+    this.#request ??= incomingRequest(this.#incoming);
     return this.#request;
   }
   get signal(): AbortSignal {

@@ -1,16 +1,15 @@
-import { Event, HeadLine, RequestFlag } from "../protocol.ts";
+import { Event, RequestFlag } from "../protocol.ts";
 import { beginTime } from "./clock.ts";
 import { Context } from "./context.ts";
 import { type Entry, findEntry, listenIfExported } from "./entry.ts";
-import { type Head, headLine } from "./head.ts";
+import type { Incoming } from "./head.ts";
 import { hostError, settle } from "./host.ts";
 import { abort, begin, fail, sendFailure, uncaught } from "./invocation.ts";
-import { clearEntries } from "./performance.ts";
 import { ownBody, sourceStream } from "./pipes.ts";
-import { parseJson, resolved, then } from "./primordials.ts";
+import { noBytes, parseJson, resolved, then } from "./primordials.ts";
 import { reportSoon } from "./rejections.ts";
-import { reply } from "./reply.ts";
-import { Response } from "./response.ts";
+import { reply, replyResponse } from "./reply.ts";
+import { responseState } from "./response.ts";
 import { checkTimers } from "./timers.ts";
 import { setVariables } from "./variables.ts";
 
@@ -37,11 +36,11 @@ function build(): void {
 }
 
 /** The host's only way in. */
-export function dispatch(event: Event, id: number, text: string, bytes: Uint8Array): void {
+export function dispatch(event: Event, id: number, text: string, bytes: Uint8Array | null): void {
   try {
     if (event === Event.request) handle(id, text, bytes);
-    else if (event === Event.complete) settle(id, null, text, bytes);
-    else if (event === Event.reject) settle(id, hostError(text), "", bytes);
+    else if (event === Event.complete) settle(id, null, text, bytes ?? noBytes);
+    else if (event === Event.reject) settle(id, hostError(text), "", noBytes);
     else if (event === Event.abort) abort();
     else if (event === Event.variables) setVariables(parseJson(text) as Record<string, string>);
     else if (event === Event.built) build();
@@ -50,20 +49,20 @@ export function dispatch(event: Event, id: number, text: string, bytes: Uint8Arr
   }
 }
 
-function handle(flags: number, text: string, bytes: Uint8Array): void {
-  const head: Head = { text, lines: null };
+function handle(flags: number, text: string, bytes: Uint8Array | null): void {
+  const incoming: Incoming = {
+    content:
+      (flags & RequestFlag.stream) === 0 ? (bytes as Uint8Array<ArrayBuffer> | null) : sourceStream(ownBody),
+    text,
+    lines: null,
+  };
   begin((flags & RequestFlag.head) !== 0);
-  beginTime(() => +headLine(head, HeadLine.now));
-  clearEntries();
+  beginTime(incoming);
   reportSoon();
-  const body =
-    (flags & RequestFlag.stream) !== 0
-      ? sourceStream(ownBody)
-      : bytes.length === 0
-        ? null
-        : (bytes as Uint8Array<ArrayBuffer>);
-  const result = entry(new Context(head, body), body, head);
-  if (!(result instanceof Response) && typeof (result as PromiseLike<unknown> | null)?.then === "function") {
+  const result = entry(new Context(incoming), incoming);
+  const response = responseState(result);
+  if (response !== null) replyResponse(response);
+  else if (typeof (result as PromiseLike<unknown> | null)?.then === "function") {
     then(resolved(result), reply, fail);
   } else reply(result);
 }

@@ -1,8 +1,8 @@
 import { HeadLine } from "../protocol.ts";
-import type { Content } from "./body.ts";
+import { type Content, toText } from "./body.ts";
 import type { Context } from "./context.ts";
 import { Event } from "./events.ts";
-import { type Head, headLine } from "./head.ts";
+import { headLine, type Incoming } from "./head.ts";
 import { sendEmpty } from "./invocation.ts";
 import { decodeText, parseJson, then } from "./primordials.ts";
 import type { Request } from "./request.ts";
@@ -11,7 +11,7 @@ import { isStream, readAll } from "./stream.ts";
 import { env } from "./variables.ts";
 
 /** Answers one request; the value it returns (or promises) is turned into a response. */
-export type Entry = (context: Context, body: Content, head: Head) => unknown;
+export type Entry = (context: Context, incoming: Incoming) => unknown;
 type RequestHandler = (request: Request, context: Context, body?: Content) => unknown;
 type Namespace = Record<string, unknown>;
 
@@ -98,7 +98,7 @@ export function findEntry(namespace: Namespace): Entry {
   }
   if (served) {
     const handle = served;
-    return (context, body) => handle(context.request, context, body);
+    return (context, { content }) => handle(context.request, context, content);
   }
   if (fetchListeners.length > 0) return fetchEventEntry;
   throw new TypeError(noEntry);
@@ -156,9 +156,9 @@ function eventEntry(handler: (body: unknown, context: Context) => unknown): Entr
     }
     return handler(body, context);
   };
-  return (context, body) => {
-    if (isStream(body)) return then(readAll(body), (bytes) => answer(decodeText(bytes), context));
-    return answer(typeof body === "string" ? body : body === null ? "" : decodeText(body), context);
+  return (context, { content }) => {
+    if (isStream(content)) return then(readAll(content), (bytes) => answer(decodeText(bytes), context));
+    return answer(toText(content), context);
   };
 }
 
@@ -166,8 +166,8 @@ function methodEntry(byMethod: Record<string, RequestHandler>): Entry {
   const allowed = new Set([...Object.keys(byMethod), "OPTIONS"]);
   if (byMethod.GET) allowed.add("HEAD");
   const allow = methods.filter((name) => allowed.has(name)).join(", ");
-  return (context, _body, head) => {
-    const method = headLine(head, HeadLine.method);
+  return (context, incoming) => {
+    const method = headLine(incoming, HeadLine.method);
     const handle = byMethod[method] ?? (method === "HEAD" ? byMethod.GET : undefined);
     if (handle) return handle(context.request, context);
     sendEmpty(method === "OPTIONS" ? 204 : 405, [["allow", allow]]);

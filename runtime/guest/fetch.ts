@@ -1,21 +1,21 @@
 import type { FetchRequest, FetchResponse, HeaderList } from "../protocol.ts";
 import { Op } from "../protocol.ts";
-import { type Content, takeContent, toBytes } from "./body.ts";
+import { type Content, takeContent } from "./body.ts";
 import { cancel, start } from "./host.ts";
 import { readOwnFile } from "./own-files.ts";
 import { pump, release, sourceStream } from "./pipes.ts";
-import { decodeText, noBytes, parseJson, rejected, resolved, stringifyJson, then } from "./primordials.ts";
-import { Request, type RequestInit } from "./request.ts";
+import { decodeText, parseJson, rejected, resolved, stringifyJson, then } from "./primordials.ts";
+import { Request, type RequestInit, requestState } from "./request.ts";
 import { fetchedResponse, type Response } from "./response.ts";
-import { discard, isStream, wholeBytes } from "./stream.ts";
+import { discard, isStream, wholeContent } from "./stream.ts";
 
 export function fetch(input: unknown, init?: RequestInit): Promise<Response> {
   try {
     const request = new Request(input, init);
     if (request.url.startsWith("data:")) return resolved(dataResponse(request.url));
     if (request.url.startsWith("file:")) return resolved(fileResponse(request.url));
-    const content = takeContent(request);
-    return transfer(request, isStream(content) ? (wholeBytes(content) ?? content) : content);
+    const content = takeContent(requestState(request));
+    return transfer(request, isStream(content) ? (wholeContent(content) ?? content) : content);
   } catch (error) {
     return rejected(error);
   }
@@ -30,7 +30,7 @@ function transfer(request: Request, content: Content): Promise<Response> {
   }
   const message: FetchRequest = { method, url, headers: [...headers], redirect, hasBody: content !== null };
   if (stream) message.stream = true;
-  const body = isStream(content) ? noBytes : toBytes(content);
+  const body = isStream(content) || content === null ? undefined : content;
   return new Promise((resolve, reject) => {
     let output: ReadableStreamDefaultController<Uint8Array> | undefined;
     const give = () => {

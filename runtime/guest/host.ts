@@ -3,7 +3,7 @@ import { CallState, Op, Refused } from "../protocol.ts";
 import { type PartName, partNames } from "./parts.ts";
 import { decodeText, parseJson, stringifyJson } from "./primordials.ts";
 
-type HostCall = (op: Op, text?: string, bytes?: Uint8Array) => number;
+type HostCall = (op: Op, text?: string, bytes?: Uint8Array | string) => number;
 
 /** Called once with the outcome of an operation: an error made by the host, or text and bytes. */
 export type Completion = (error: Error | null, text: string, bytes: Uint8Array) => void;
@@ -18,6 +18,8 @@ function takeGlobal<T>(name: string): T {
 
 export const host: HostCall = takeGlobal("thimble.host");
 export const random: () => number = takeGlobal("thimble.random");
+/** Whether a string has no character beyond Latin-1. */
+export const latin1: (text: string) => boolean = takeGlobal("thimble.latin1");
 const load: (length: number) => unknown = takeGlobal("thimble.load");
 
 /** What a part of the library exports. */
@@ -26,7 +28,7 @@ export function loadPart<T>(name: PartName): T {
 }
 
 // An object without a prototype, not a Map: no method of it can be patched.
-let pending: Record<number, Completion> = Object.create(null);
+const pending: Record<number, Completion> = Object.create(null);
 
 /** What top-level code can't have. */
 export class BuildTimeError extends Error {}
@@ -42,7 +44,7 @@ export function start(
   what: string,
   op: Op,
   text: string,
-  bytes: Uint8Array | undefined,
+  bytes: Uint8Array | string | undefined,
   completion: Completion,
 ): number {
   const id = host(op, text, bytes);
@@ -92,10 +94,6 @@ export function settle(id: number, error: Error | null, text: string, bytes: Uin
   if (completion === undefined) return;
   delete pending[id];
   completion(error, text, bytes);
-}
-
-export function forgetPending(): void {
-  pending = Object.create(null);
 }
 
 /** An Error from the host's description of one. */

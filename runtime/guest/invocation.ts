@@ -1,9 +1,10 @@
-import type { GuestError, HeaderList, ResponseHead } from "../protocol.ts";
-import { Op } from "../protocol.ts";
-import { forgetPending, host } from "./host.ts";
+import type { GuestError, HeaderList } from "../protocol.ts";
+import { Op, ResponseFlag } from "../protocol.ts";
+import { eachHeader, type Headers } from "./headers.ts";
+import { host } from "./host.ts";
 import { inspect, stackOf } from "./inspect.ts";
 import { ownBody, pump } from "./pipes.ts";
-import { encodeText, noBytes, resolved, stringifyJson, then } from "./primordials.ts";
+import { isArray, resolved, stringifyJson, then } from "./primordials.ts";
 import { discard, type ReadableStream } from "./stream.ts";
 
 // One image serves one request, so what belongs to the invocation is module state.
@@ -19,49 +20,62 @@ export function begin(isHead: boolean): void {
   waiting = 0;
   aborted = false;
   abortListener = null;
-  forgetPending();
 }
 
-/** The header lists of bodies that say what they are: shared, so that the most frequent heads are known and need no serialization. */
+type Header = HeaderList | Headers | null;
+
+/** The header lists of bodies that say what they are: shared, so that the most frequent heads are known and need not be written. */
 export const jsonHeaders: HeaderList = [["content-type", "application/json"]];
 export const textHeaders: HeaderList = [["content-type", "text/plain;charset=UTF-8"]];
-const jsonHead = stringifyJson({ status: 200, headers: jsonHeaders });
-const textHead = stringifyJson({ status: 200, headers: textHeaders });
+const jsonHead = writeHead(200, jsonHeaders, "", 0);
+const textHead = writeHead(200, textHeaders, "", 0);
 
-function serialize(head: ResponseHead): string {
-  const { status, headers } = head;
-  if (status === 200 && !head.more && !head.stream && head.statusText === undefined) {
+function headOf(status: number, headers: Header, statusText: string, flags: number): string {
+  if (status === 200 && flags === 0 && statusText === "") {
     if (headers === jsonHeaders) return jsonHead;
     if (headers === textHeaders) return textHead;
   }
-  return stringifyJson(head);
+  return writeHead(status, headers, statusText, flags);
 }
 
-export function sendJson(text: string): void {
-  send({ status: 200, headers: jsonHeaders }, encodeText(text));
+/** A response's head in lines, as the host reads it. */
+function writeHead(status: number, headers: Header, statusText: string, flags: number): string {
+  let text = `${status}\n${flags}\n${statusText}`;
+  const add = (value: string, name: string) => {
+    text += `\n${name}\n${value}`;
+  };
+  if (isArray(headers)) for (const pair of headers) add(pair[1], pair[0]);
+  else if (headers !== null) eachHeader(headers, add);
+  return text;
 }
 
 /** Sends a response whose body follows as the stream brings it. */
-export function sendStream(head: ResponseHead, body: ReadableStream): void {
+export function sendStream(status: number, headers: Header, body: ReadableStream, statusText = ""): void {
   if (answered || bodyless || aborted) {
     discard(body);
-    send(head, noBytes);
+    send(status, headers, null, statusText);
     return;
   }
-  head.stream = true;
+  answered = true;
   working();
-  send(head, noBytes);
+  host(Op.respond, headOf(status, headers, statusText, ResponseFlag.stream | ResponseFlag.more));
   then(pump(body, ownBody), settled, (error) => {
     if (!aborted) sendFailure(error);
     settled();
   });
 }
 
-export function send(head: ResponseHead, body: Uint8Array): void {
+export function send(
+  status: number,
+  headers: Header,
+  body: string | Uint8Array | null,
+  statusText = "",
+): void {
   if (answered) return;
   answered = true;
-  if (waiting > 0) head.more = true;
-  host(Op.respond, serialize(head), bodyless ? noBytes : body);
+  const head = headOf(status, headers, statusText, waiting > 0 ? ResponseFlag.more : 0);
+  if (body === null || bodyless) host(Op.respond, head);
+  else host(Op.respond, head, body);
 }
 
 /** Ends the invocation with a thrown value. */
@@ -168,6 +182,6 @@ function stackWithCauses(error: Error): string {
 }
 
 /** An empty answer with this status. */
-export function sendEmpty(status: number, headers: HeaderList = []): void {
-  send({ status, headers }, noBytes);
+export function sendEmpty(status: number, headers: HeaderList | null = null): void {
+  send(status, headers, null);
 }

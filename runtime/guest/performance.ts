@@ -1,4 +1,4 @@
-import { elapsed, timeOrigin } from "./clock.ts";
+import { currentRequest, elapsed, timeOrigin } from "./clock.ts";
 import { EventTarget } from "./events.ts";
 
 interface Entry {
@@ -9,11 +9,15 @@ interface Entry {
   detail: unknown;
 }
 
-let entries: Entry[] = [];
+let kept: Entry[] = [];
+let keptFor = currentRequest();
 
-/** Forgets what was measured before the request. */
-export function clearEntries(): void {
-  entries = [];
+/** What was measured since the request began. */
+function entries(): Entry[] {
+  if (keptFor === currentRequest()) return kept;
+  keptFor = currentRequest();
+  kept = [];
+  return kept;
 }
 
 const named = (list: Entry[], name?: string) =>
@@ -52,13 +56,13 @@ class Performance extends EventTarget {
     });
   }
   getEntries(): Entry[] {
-    return [...entries];
+    return [...entries()];
   }
   getEntriesByName(name: string, type?: string): Entry[] {
-    return named(entries, name).filter((entry) => type === undefined || entry.entryType === type);
+    return named(entries(), name).filter((entry) => type === undefined || entry.entryType === type);
   }
   getEntriesByType(type: string): Entry[] {
-    return entries.filter((entry) => entry.entryType === type);
+    return entries().filter((entry) => entry.entryType === type);
   }
   clearMarks(name?: string): void {
     remove("mark", name);
@@ -72,21 +76,21 @@ class Performance extends EventTarget {
 }
 
 function add(entry: Entry): Entry {
-  entries.push(entry);
+  entries().push(entry);
   return entry;
 }
 
 function at(mark: string | number | undefined, fallback: number): number {
   if (typeof mark === "number") return mark;
   if (mark === undefined) return fallback;
-  const found = entries.findLast((entry) => entry.entryType === "mark" && entry.name === mark);
+  const found = entries().findLast((entry) => entry.entryType === "mark" && entry.name === mark);
   if (!found) throw new DOMException(`There is no mark "${mark}"`, "SyntaxError");
   return found.startTime;
 }
 
 function remove(type: Entry["entryType"], name?: string): void {
-  const gone = new Set(named(entries, name).filter((entry) => entry.entryType === type));
-  entries = entries.filter((entry) => !gone.has(entry));
+  const gone = new Set(named(entries(), name).filter((entry) => entry.entryType === type));
+  kept = kept.filter((entry) => !gone.has(entry));
 }
 
 export { Performance };

@@ -4,7 +4,7 @@ import { start } from "./host.ts";
 import { unhandled as failed, settled, working } from "./invocation.ts";
 
 /** Promises that were rejected while nobody listened, with their reasons. */
-const unhandled = new Map<Promise<unknown>, unknown>();
+let unhandled: Map<Promise<unknown>, unknown> | null = null;
 let awaited = false;
 
 export class PromiseRejectionEvent extends Event {
@@ -26,8 +26,9 @@ export class PromiseRejectionEvent extends Event {
 
 /** The engine calls this when a promise is rejected without a listener, and when it gets one later. */
 export function track(promise: Promise<unknown>, reason: unknown, handled: boolean): void {
-  if (handled) unhandled.delete(promise);
+  if (handled) unhandled?.delete(promise);
   else {
+    unhandled ??= new Map();
     unhandled.set(promise, reason);
     reportSoon();
   }
@@ -35,7 +36,7 @@ export function track(promise: Promise<unknown>, reason: unknown, handled: boole
 
 /** As the standard has it: once the microtask queue is empty, what is still unhandled is an error. */
 export function reportSoon(): void {
-  if (awaited || unhandled.size === 0) return;
+  if (unhandled === null || awaited || unhandled.size === 0) return;
   try {
     start("A promise", Op.turn, "", undefined, report);
   } catch {
@@ -47,8 +48,8 @@ export function reportSoon(): void {
 
 function report(): void {
   awaited = false;
-  const reasons = [...unhandled];
-  unhandled.clear();
+  const reasons = [...(unhandled ?? [])];
+  unhandled = null;
   for (const [promise, reason] of reasons) {
     const event = new PromiseRejectionEvent("unhandledrejection", { promise, reason, cancelable: true });
     if (globalTarget.dispatchEvent(event)) failed(reason, "Uncaught (in promise)");

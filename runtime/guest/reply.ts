@@ -1,62 +1,60 @@
 import type { HeaderList } from "../protocol.ts";
-import { type Content, takeContent, toBytes } from "./body.ts";
+import { type Content, takeContent } from "./body.ts";
 import { sent } from "./entry.ts";
-import { fail, failWith, send, sendEmpty, sendJson, sendStream, textHeaders } from "./invocation.ts";
-import { encodeText, stringifyJson } from "./primordials.ts";
-import { headerListOf, isOwnResponse, Response } from "./response.ts";
-import { isStream, wholeBytes } from "./stream.ts";
+import { fail, failWith, jsonHeaders, send, sendEmpty, sendStream, textHeaders } from "./invocation.ts";
+import { stringifyJson } from "./primordials.ts";
+import { Response, type ResponseState, responseState } from "./response.ts";
+import { isStream, wholeContent } from "./stream.ts";
 
 const invalid = (message: string) => failWith("invalid_response", message);
+const bytesHeaders: HeaderList = [["content-type", "application/octet-stream"]];
 
 /** Sends what the handler returned. Never throws. */
 export function reply(value: unknown): void {
   try {
-    if (value instanceof Response) replyResponse(value);
+    const state = responseState(value);
+    if (state !== null) replyResponse(state);
     else if (value === null || value === undefined) sendEmpty(204);
-    else if (typeof value === "string") send(textHead(), encodeText(value));
-    else if (value instanceof Uint8Array) send(bytesHead(), value);
-    else if (value instanceof ArrayBuffer) send(bytesHead(), new Uint8Array(value));
-    else if (isStream(value)) sendStream(bytesHead(), value);
+    else if (typeof value === "string") send(200, textHeaders, value.toWellFormed());
+    else if (value instanceof Response) replyForeign(value);
+    else if (value instanceof Uint8Array) send(200, bytesHeaders, value);
+    else if (value instanceof ArrayBuffer) send(200, bytesHeaders, new Uint8Array(value));
+    else if (isStream(value)) sendStream(200, bytesHeaders, value);
     else if (value !== sent) replyJson(value);
   } catch (error) {
     fail(error);
   }
 }
 
-const bytesHeaders: HeaderList = [["content-type", "application/octet-stream"]];
-const textHead = () => ({ status: 200, headers: textHeaders });
-const bytesHead = () => ({ status: 200, headers: bytesHeaders });
-
 function replyJson(value: unknown): void {
   let text: string | undefined;
   try {
     text = stringifyJson(value);
-    if (text !== undefined) sendJson(text);
+    if (text !== undefined) send(200, jsonHeaders, text);
     else invalid(`The handler's result cannot be written as JSON: it is a ${typeof value}`);
   } catch (error) {
     invalid(`The handler's result cannot be written as JSON: ${(error as Error)?.message}`);
   }
 }
 
-function replyResponse(response: Response): void {
-  if (!isOwnResponse(response)) {
-    const { body, status, statusText, headers } = response;
-    replyResponse(new Response(body, { status, statusText, headers }));
-    return;
-  }
-  const { status, statusText } = response;
+/** Of a package's class that inherits from ours and has made itself. */
+function replyForeign({ body, status, statusText, headers }: Response): void {
+  replyResponse(responseState(new Response(body, { status, statusText, headers }))!);
+}
+
+/** Sends a response. Never throws. */
+export function replyResponse(state: ResponseState): void {
+  const { status } = state;
   let content: Content;
   try {
     if (status === 0) throw new TypeError("It is Response.error()");
-    content = takeContent(response);
+    content = takeContent(state);
   } catch (error) {
     invalid(`The response that the handler returned cannot be sent: ${(error as Error).message}`);
     return;
   }
-  const headers = headerListOf(response);
-  const head = statusText === "" ? { status, headers } : { status, statusText, headers };
-  const whole = isStream(content) ? wholeBytes(content) : null;
-  if (whole) send(head, whole);
-  else if (isStream(content)) sendStream(head, content);
-  else send(head, toBytes(content));
+  const statusText = state.rest === undefined ? "" : state.rest.statusText;
+  const whole = isStream(content) ? wholeContent(content) : content;
+  if (whole === undefined) sendStream(status, state.headers, content as never, statusText);
+  else send(status, state.headers, whole, statusText);
 }

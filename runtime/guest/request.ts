@@ -1,7 +1,7 @@
 import { HeadLine } from "../protocol.ts";
 import { AbortController, AbortSignal } from "./abort.ts";
-import { Body, type Content, copyContent, extractBody, setContent, takeContent } from "./body.ts";
-import { type Head, headHeaders, headLine } from "./head.ts";
+import { type Body, copyContent, extractBody, includeBody, takeContent } from "./body.ts";
+import { headHeaders, headLine, type Incoming } from "./head.ts";
 import { Headers, headersOf } from "./headers.ts";
 import { onAbort } from "./invocation.ts";
 import { isStream } from "./stream.ts";
@@ -117,48 +117,50 @@ function readSettings(init: RequestInit, base: Settings): Settings {
   return settings;
 }
 
-/** One object, not fields: each private field costs as much to make as all of this. */
-interface State {
-  /** Of the invocation's own request: what has not been asked for yet is in it. */
-  head: Head | null;
-  method: string | null;
-  url: string | null;
-  headers: Headers | null;
-  signal: AbortSignal | null;
+/** What a request has that the function made. */
+interface Made {
+  method: string;
+  url: string;
   redirect: Redirect;
   settings: Settings;
 }
 
-const newState = (head: Head | null): State => ({
-  head,
-  method: null,
-  url: null,
-  headers: null,
-  signal: null,
-  redirect: "follow",
-  settings: defaults,
-});
+interface RequestState extends Incoming {
+  headers?: Headers;
+  signal?: AbortSignal;
+  /** Absent: the invocation's own request. */
+  made?: Made;
+}
 
-export class Request extends Body {
-  readonly #state: State;
+export let requestState: (request: Request) => RequestState;
 
-  constructor(input: unknown, init?: RequestInit | Head | null, content: Content = null) {
-    super(content);
+export interface Request extends Body {}
+
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the mixin's members are included
+export class Request {
+  readonly #state: RequestState;
+
+  static {
+    requestState = (request) => request.#state;
+    includeBody(Request.prototype, requestState);
+  }
+
+  constructor(input: unknown, init?: RequestInit | Incoming | null) {
     if (input === incoming) {
-      this.#state = newState(init as Head);
+      this.#state = init as Incoming;
       return;
     }
-    const state = newState(null);
-    this.#state = state;
     // biome-ignore lint/complexity/noArguments: how many there are is what the standard asks for
     if (arguments.length === 0) throw new TypeError("A request needs a URL");
     const base = input instanceof Request ? input : null;
-    state.url = base ? base.url : parseUrl(input);
-    state.method = base ? base.method : "GET";
-    if (base) {
-      state.redirect = base.#state.redirect;
-      state.settings = base.#state.settings;
-    }
+    const made: Made = {
+      url: base ? base.url : parseUrl(input),
+      method: base ? base.method : "GET",
+      redirect: base ? base.redirect : "follow",
+      settings: base ? base.#settings : defaults,
+    };
+    const state: RequestState = { content: null, text: "", lines: null, made };
+    this.#state = state;
     let body: unknown;
     let headers: HeadersInit | undefined = base?.headers;
     let signal: AbortSignal | null = base ? base.signal : null;
@@ -166,9 +168,9 @@ export class Request extends Body {
       const given = init as RequestInit;
       if (typeof given !== "object" && typeof given !== "function")
         throw new TypeError("A request's second argument is an object");
-      state.settings = readSettings(given, state.settings);
-      state.redirect = choose(given, "redirect", state.redirect) as Redirect;
-      if (given.method !== undefined) state.method = checkMethod(`${given.method}`);
+      made.settings = readSettings(given, made.settings);
+      made.redirect = choose(given, "redirect", made.redirect) as Redirect;
+      if (given.method !== undefined) made.method = checkMethod(`${given.method}`);
       if (given.signal !== undefined) {
         if (given.signal !== null && !(given.signal instanceof AbortSignal))
           throw new TypeError("signal is not an AbortSignal");
@@ -177,68 +179,70 @@ export class Request extends Body {
       if (given.headers !== undefined) headers = given.headers;
       body = given.body;
     }
-    if (state.settings.mode === "no-cors" && !/^(GET|HEAD|POST)$/.test(state.method))
-      throw new TypeError(`A request of mode "no-cors" cannot have the method ${state.method}`);
+    const { method } = made;
+    if (made.settings.mode === "no-cors" && !/^(GET|HEAD|POST)$/.test(method))
+      throw new TypeError(`A request of mode "no-cors" cannot have the method ${method}`);
     if (signal !== null) state.signal = AbortSignal.any([signal]);
     if (headers !== undefined) state.headers = new Headers(headers);
     const hasBody = body !== undefined && body !== null;
-    if ((hasBody || (base && base.body !== null)) && (state.method === "GET" || state.method === "HEAD"))
-      throw new TypeError(`A ${state.method} request cannot have a body`);
-    const { content: own, type: contentType } = extractBody(body);
-    if (isStream(own) && state.settings.keepalive)
+    if ((hasBody || (base && base.#state.content !== null)) && (method === "GET" || method === "HEAD"))
+      throw new TypeError(`A ${method} request cannot have a body`);
+    const { content, type } = extractBody(body);
+    if (isStream(content) && made.settings.keepalive)
       throw new TypeError("A request with keepalive cannot have a stream as its body");
-    if (contentType !== null && !this.headers.has("content-type"))
-      this.headers.set("content-type", contentType);
-    if (hasBody) setContent(this, own);
-    else if (base) setContent(this, takeContent(base));
+    if (type !== null && !this.headers.has("content-type")) this.headers.set("content-type", type);
+    if (hasBody) state.content = content;
+    else if (base) state.content = takeContent(base.#state);
   }
 
   get method(): string {
     const state = this.#state;
-    state.method ??= headLine(state.head!, HeadLine.method);
-    return state.method;
+    return state.made === undefined ? headLine(state, HeadLine.method) : state.made.method;
   }
   get url(): string {
     const state = this.#state;
-    state.url ??= headLine(state.head!, HeadLine.url);
-    return state.url;
+    return state.made === undefined ? headLine(state, HeadLine.url) : state.made.url;
   }
   get headers(): Headers {
     const state = this.#state;
-    state.headers ??= headersOf(state.head === null ? [] : headHeaders(state.head));
+    state.headers ??= headersOf(state.made === undefined ? headHeaders(state) : []);
     return state.headers;
   }
   get signal(): AbortSignal {
-    if (this.#state.signal === null) {
+    const state = this.#state;
+    if (state.signal === undefined) {
       const controller = new AbortController();
-      if (this.#state.head !== null) onAbort((reason) => controller.abort(reason));
-      this.#state.signal = controller.signal;
+      if (state.made === undefined) onAbort((reason) => controller.abort(reason));
+      state.signal = controller.signal;
     }
-    return this.#state.signal;
+    return state.signal;
+  }
+  get #settings(): Settings {
+    return this.#state.made?.settings ?? defaults;
   }
   get redirect(): Redirect {
-    return this.#state.redirect;
+    return this.#state.made?.redirect ?? "follow";
   }
   get mode(): string {
-    return this.#state.settings.mode;
+    return this.#settings.mode;
   }
   get credentials(): string {
-    return this.#state.settings.credentials;
+    return this.#settings.credentials;
   }
   get cache(): string {
-    return this.#state.settings.cache;
+    return this.#settings.cache;
   }
   get referrer(): string {
-    return this.#state.settings.referrer;
+    return this.#settings.referrer;
   }
   get referrerPolicy(): string {
-    return this.#state.settings.referrerPolicy;
+    return this.#settings.referrerPolicy;
   }
   get integrity(): string {
-    return this.#state.settings.integrity;
+    return this.#settings.integrity;
   }
   get keepalive(): boolean {
-    return this.#state.settings.keepalive;
+    return this.#settings.keepalive;
   }
   get destination(): string {
     return "";
@@ -253,16 +257,17 @@ export class Request extends Body {
     return "half";
   }
   clone(): Request {
-    const content = copyContent(this);
+    const content = copyContent(this.#state);
     const copy = new Request(this.url, { signal: this.signal, headers: this.headers });
-    copy.#state.method = this.method;
-    copy.#state.redirect = this.#state.redirect;
-    copy.#state.settings = this.#state.settings;
-    setContent(copy, content);
+    const state = copy.#state;
+    state.content = content;
+    Object.assign(state.made!, {
+      method: this.method,
+      redirect: this.redirect,
+      settings: this.#settings,
+    } satisfies Partial<Made>);
     return copy;
   }
 }
 
-export function incomingRequest(head: Head, content: Content): Request {
-  return new Request(incoming, head, content);
-}
+export const incomingRequest = (head: Incoming): Request => new Request(incoming, head);

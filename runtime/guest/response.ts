@@ -1,8 +1,8 @@
 import type { FetchResponse, HeaderList } from "../protocol.ts";
-import { Body, type Content, copyContent, extractBody, setContent } from "./body.ts";
-import { freezeHeaders, Headers, headersOf } from "./headers.ts";
+import { type Body, type BodyState, type Content, copyContent, extractBody, includeBody } from "./body.ts";
+import { freezeHeaders, Headers, headerList, headersOf } from "./headers.ts";
 import { jsonHeaders, textHeaders } from "./invocation.ts";
-import { stringifyJson } from "./primordials.ts";
+import { isArray, stringifyJson } from "./primordials.ts";
 
 export interface ResponseInit {
   status?: number;
@@ -10,9 +10,25 @@ export interface ResponseInit {
   headers?: HeadersInit;
 }
 
-/** Whether it is one of ours, not of a package's class that only inherits from it. */
-export let isOwnResponse: (response: Response) => boolean;
-export let headerListOf: (response: Response) => HeaderList;
+/** What few responses have that a function makes. */
+interface Rest {
+  statusText: string;
+  immutable: boolean;
+  type: string;
+  url: string;
+  redirected: boolean;
+}
+const noRest: Rest = { statusText: "", immutable: false, type: "default", url: "", redirected: false };
+
+export interface ResponseState extends BodyState {
+  status: number;
+  /** A list until somebody asks for the object; null for none. */
+  headers: Headers | HeaderList | null;
+  rest?: Rest;
+}
+
+/** The state of one of ours, null for anything else, also for a package's class that only inherits from it. */
+export let responseState: (value: unknown) => ResponseState | null;
 /** The response to a fetch. */
 export let fetchedResponse: (head: FetchResponse, content: Content) => Response;
 
@@ -21,78 +37,53 @@ const isNullBodyStatus = (status: number) => status === 204 || status === 205 ||
 /** reason-phrase of RFC 9112. */
 const reasonPhrase = /^[\t\x20-\x7e\x80-\xff]*$/;
 
-/** One object, not fields: each private field costs as much to make as all of this. */
-interface State {
-  status: number;
-  statusText: string;
-  /** Headers as a list, until somebody asks for the object. */
-  list: HeaderList | null;
-  headers: Headers | null;
-  immutable: boolean;
-  type: string;
-  url: string;
-  redirected: boolean;
-}
-
-const newState = (): State => ({
-  status: 200,
-  statusText: "",
-  list: null,
-  headers: null,
-  immutable: false,
-  type: "default",
-  url: "",
-  redirected: false,
-});
-
-function headersOfType(type: string): HeaderList {
-  if (type === "application/json") return jsonHeaders;
-  return type === textHeaders[0]![1] ? textHeaders : [["content-type", type]];
-}
-
-export class Response extends Body {
-  readonly #state = newState();
-
-  static {
-    isOwnResponse = (response) => #state in response;
-    headerListOf = (response) => {
-      const { headers, list } = response.#state;
-      return headers ? [...headers] : (list ?? []);
-    };
-  }
-
-  constructor(body?: unknown, init?: ResponseInit | null) {
-    super(null);
-    if (init) this.#initialize(init);
-    if (body === undefined || body === null) return;
-    const { content, type } = extractBody(body);
-    this.#setBody(content, type);
-  }
-
-  #initialize({ status = 200, statusText = "", headers }: ResponseInit): void {
+function initialize(state: ResponseState, init: ResponseInit): void {
+  const { status, statusText, headers } = init;
+  if (status !== undefined && status !== 200) {
     const code = Math.trunc(Number(status)) || 0;
     if (!(code >= 200 && code <= 599))
       throw new RangeError(`The status must be between 200 and 599, not ${status}`);
-    const state = this.#state;
-    if (statusText !== "") {
-      state.statusText = `${statusText}`;
-      if (!reasonPhrase.test(state.statusText))
-        throw new TypeError("The status text has characters that it cannot have");
-    }
     state.status = code;
-    if (headers !== undefined) state.headers = new Headers(headers);
+  }
+  if (statusText !== undefined && statusText !== "") {
+    const phrase = `${statusText}`;
+    if (!reasonPhrase.test(phrase)) throw new TypeError("The status text has characters that it cannot have");
+    state.rest = { ...noRest, statusText: phrase };
+  }
+  if (headers !== undefined) state.headers = new Headers(headers);
+}
+
+/** `headers` say what it is, unless there is such a header already. */
+function setBody(state: ResponseState, content: Content, headers: HeaderList | null): void {
+  if (isNullBodyStatus(state.status))
+    throw new TypeError(`A response with status ${state.status} cannot have a body`);
+  state.content = content;
+  if (headers === null) return;
+  const own = state.headers as Headers | null;
+  if (own === null) state.headers = headers;
+  else if (!own.has("content-type")) own.set("content-type", headers[0]![1]);
+}
+
+export interface Response extends Body {}
+
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the mixin's members are included
+export class Response {
+  readonly #state: ResponseState = { content: null, status: 200, headers: null };
+
+  static {
+    responseState = (value) =>
+      typeof value === "object" && value !== null && #state in value ? value.#state : null;
+    includeBody(Response.prototype, (response) => response.#state);
   }
 
-  #setBody(content: Content, contentType: string | null): void {
-    if (content === null) return;
+  constructor(body?: unknown, init?: ResponseInit | null) {
     const state = this.#state;
-    if (isNullBodyStatus(state.status))
-      throw new TypeError(`A response with status ${state.status} cannot have a body`);
-    if (contentType !== null) {
-      if (state.headers === null) state.list = headersOfType(contentType);
-      else if (!state.headers.has("content-type")) state.headers.set("content-type", contentType);
+    if (init !== undefined && init !== null) initialize(state, init);
+    if (typeof body === "string") setBody(state, body.toWellFormed(), textHeaders);
+    else if (body !== undefined && body !== null) {
+      const { content, type } = extractBody(body);
+      setBody(state, content, type === null ? null : [["content-type", type]]);
     }
-    setContent(this, content);
   }
 
   get status(): number {
@@ -102,35 +93,38 @@ export class Response extends Body {
     return this.#state.status >= 200 && this.#state.status <= 299;
   }
   get statusText(): string {
-    return this.#state.statusText;
+    return this.#rest.statusText;
   }
   get headers(): Headers {
-    if (this.#state.headers === null) {
-      this.#state.headers = headersOf(this.#state.list ?? []);
-      if (this.#state.immutable) freezeHeaders(this.#state.headers);
-    }
-    return this.#state.headers;
+    const state = this.#state;
+    const { headers } = state;
+    if (headers !== null && !isArray(headers)) return headers;
+    const made = headersOf(headers ?? []);
+    if (this.#rest.immutable) freezeHeaders(made);
+    state.headers = made;
+    return made;
   }
   get type(): string {
-    return this.#state.type;
+    return this.#rest.type;
   }
   get url(): string {
-    return this.#state.url;
+    return this.#rest.url;
   }
   get redirected(): boolean {
-    return this.#state.redirected;
+    return this.#rest.redirected;
+  }
+  get #rest(): Rest {
+    return this.#state.rest ?? noRest;
   }
   clone(): Response {
-    const content = copyContent(this);
+    const content = copyContent(this.#state);
+    const { status, headers, rest } = this.#state;
     const copy = new Response();
-    copy.#state.list = headerListOf(this);
-    copy.#state.immutable = this.#state.immutable;
-    copy.#state.status = this.#state.status;
-    copy.#state.statusText = this.#state.statusText;
-    copy.#state.type = this.#state.type;
-    copy.#state.url = this.#state.url;
-    copy.#state.redirected = this.#state.redirected;
-    setContent(copy, content);
+    const state = copy.#state;
+    state.content = content;
+    state.status = status;
+    state.headers = headers === null || isArray(headers) ? headers : headerList(headers);
+    if (rest) state.rest = rest;
     return copy;
   }
 
@@ -138,38 +132,36 @@ export class Response extends Body {
     const text = stringifyJson(data);
     if (text === undefined) throw new TypeError("Response.json: the value cannot be written as JSON");
     const response = new Response();
-    if (init) response.#initialize(init);
-    response.#setBody(text, "application/json");
+    const state = response.#state;
+    if (init !== undefined && init !== null) initialize(state, init);
+    setBody(state, text, jsonHeaders);
     return response;
   }
   static redirect(url: string | URL, status = 302): Response {
     const { href } = new URL(url);
     if (!redirects.includes(Number(status))) throw new RangeError(`${status} is not a redirect status`);
     const response = new Response();
-    response.#state.status = Number(status);
-    response.#state.list = [["location", href]];
-    response.#state.immutable = true;
+    const state = response.#state;
+    state.status = Number(status);
+    state.headers = [["location", href]];
+    state.rest = { ...noRest, immutable: true };
     return response;
   }
   static error(): Response {
     const response = new Response();
     response.#state.status = 0;
-    response.#state.type = "error";
-    response.#state.immutable = true;
+    response.#state.rest = { ...noRest, type: "error", immutable: true };
     return response;
   }
 
   static {
-    fetchedResponse = (head, content) => {
+    fetchedResponse = ({ status, statusText, headers, url, redirected }, content) => {
       const response = new Response();
-      response.#state.status = head.status;
-      response.#state.statusText = head.statusText;
-      response.#state.list = head.headers;
-      response.#state.immutable = true;
-      response.#state.url = head.url;
-      response.#state.redirected = head.redirected;
-      response.#state.type = "basic";
-      setContent(response, content);
+      const state = response.#state;
+      state.content = content;
+      state.status = status;
+      state.headers = headers;
+      state.rest = { statusText, immutable: true, type: "basic", url, redirected };
       return response;
     };
   }

@@ -1,6 +1,6 @@
 import type * as Library from "web-streams-polyfill";
 import { loadPart } from "./host.ts";
-import { apply, resolved, then } from "./primordials.ts";
+import { apply, encodeText, resolved, then } from "./primordials.ts";
 
 export type ReadableStream<T = unknown> = Library.ReadableStream<T>;
 export type WritableStream<T = unknown> = Library.WritableStream<T>;
@@ -45,15 +45,50 @@ export const streamLibrary = (): typeof Library => streams().library;
 
 /** Nothing is a stream before the first has been made. */
 export const isStream = (value: unknown): value is ReadableStream =>
-  loaded !== null && value instanceof loaded.library.ReadableStream;
+  loaded !== null && typeof value === "object" && value instanceof loaded.library.ReadableStream;
 
 /** Bytes of one chunk of {@link streamOf}. */
 const pieceBytes = 65_536;
 
-/** A byte stream of copies of these bytes, which stay as they are. */
-export function streamOf(bytes: Uint8Array): ReadableStream<Uint8Array> {
+/** The library's own state of a stream, as much as is used here. */
+interface StreamState {
+  _state: "readable";
+  _reader: unknown;
+  _storedError: undefined;
+  _disturbed: boolean;
+  _readableStreamController: { _controlledReadableByteStream: unknown };
+}
+
+/** What a stream brings that nobody has touched. */
+const whole = Symbol("whole");
+
+/**
+ * A byte stream of copies of these bytes, which stay as they are, or of a text's. Making the library's controller takes ten times as long
+ * as answering a request, and middleware often does no more than hand a body on as a stream: so the controller is made when something
+ * asks for it, which every operation on a stream does.
+ */
+export function streamOf(content: string | Uint8Array): ReadableStream<Uint8Array> {
+  const stream = Object.create(streamLibrary().ReadableStream.prototype);
+  stream._state = "readable";
+  stream._reader = undefined;
+  stream._storedError = undefined;
+  stream._disturbed = false;
+  stream[whole] = content;
+  Object.defineProperty(stream, "_readableStreamController", {
+    get() {
+      const made = controllerFor(stream, typeof content === "string" ? encodeText(content) : content);
+      Object.defineProperty(stream, "_readableStreamController", { value: made, writable: true });
+      return made;
+    },
+    configurable: true,
+  });
+  return stream;
+}
+
+/** A controller that brings these bytes, of a stream that was made as the standard has it, for another one. */
+function controllerFor(stream: StreamState, bytes: Uint8Array): StreamState["_readableStreamController"] {
   let at = 0;
-  const stream = new (streamLibrary().ReadableStream)<Uint8Array>({
+  const donor = new (streamLibrary().ReadableStream)<Uint8Array>({
     type: "bytes",
     pull(controller) {
       const piece = bytes.slice(at, at + pieceBytes);
@@ -64,25 +99,25 @@ export function streamOf(bytes: Uint8Array): ReadableStream<Uint8Array> {
       controller.byobRequest?.respond(0);
     },
   });
-  apply(set, wholes, [stream, bytes]);
-  return stream;
+  const { _readableStreamController: controller } = donor as unknown as StreamState;
+  controller._controlledReadableByteStream = stream;
+  return controller;
 }
 
-const wholes = new WeakMap<ReadableStream, Uint8Array>();
-const { get, set } = WeakMap.prototype;
+/** All that a stream would bring that {@link streamOf} has made and nobody has touched; undefined for any other. */
+export function wholeContent(stream: ReadableStream): string | Uint8Array<ArrayBuffer> | undefined {
+  return isTaken(stream) ? undefined : (stream as never)[whole];
+}
 
-/**
- * All the bytes of a stream that {@link streamOf} has made and nobody has touched, or null. Middleware often does no more than hand
- * a body on as a stream: it need not become one for that.
- */
-export function wholeBytes(stream: ReadableStream): Uint8Array<ArrayBuffer> | null {
-  if (stream.locked || isDisturbed(stream)) return null;
-  return (apply(get, wholes, [stream]) as Uint8Array<ArrayBuffer> | undefined) ?? null;
+/** Whether someone has the stream, or had it: it can be nobody else's body. */
+export function isTaken(stream: ReadableStream): boolean {
+  const { _reader, _disturbed } = stream as unknown as StreamState;
+  return _reader !== undefined || _disturbed;
 }
 
 /** Whether someone has read from the stream or cancelled it. The standard gives no way to ask, the library's own state does. */
 export function isDisturbed(stream: ReadableStream): boolean {
-  return (stream as unknown as { _disturbed: boolean })._disturbed;
+  return (stream as unknown as StreamState)._disturbed;
 }
 
 /** Calls `onChunk` for each chunk, one after the other; ends with what it throws, with which the stream is cancelled. */
@@ -115,10 +150,10 @@ export function forEachChunk(
 
 /** Everything that the stream will bring. */
 export function readAll(stream: ReadableStream): Promise<Uint8Array<ArrayBuffer>> {
-  const whole = wholeBytes(stream);
-  if (whole) {
+  const content = wholeContent(stream);
+  if (content !== undefined) {
     discard(stream);
-    return resolved(whole.slice());
+    return resolved(typeof content === "string" ? encodeText(content) : content.slice());
   }
   const chunks: Uint8Array[] = [];
   const all = forEachChunk(stream, (chunk) => {

@@ -3,6 +3,7 @@ import { fileURLToPath } from "node:url";
 import { EvalFlags, type JSValueHandle, QuickJS } from "quickjs-wasi";
 import { type InputOptions, rolldown } from "rolldown";
 import { bundleParts } from "../../compiler/engine/prelude.ts";
+import { readResponseHead } from "../../runtime/guest-message.ts";
 import type {
   FetchResponse,
   GuestError,
@@ -106,13 +107,16 @@ export class Guest {
   private constructor(vm: QuickJS, code: string, scripts: string[]) {
     this.vm = vm;
     const install = vm.evalCode(
-      '(host, random, load) => { for (const [name, value] of Object.entries({ host, random, load })) globalThis[Symbol.for("thimble." + name)] = value; }',
+      '(host, random, load, latin1) => { for (const [name, value] of Object.entries({ host, random, load, latin1 })) globalThis[Symbol.for("thimble." + name)] = value; }',
     );
     const host = vm.newFunction("host", (...args) => vm.newNumber(this.#host(args)));
     const random = vm.newFunction("random", () => vm.newNumber(0.5));
     // the index of a part stands for its length
     const load = vm.newFunction("load", (index) => vm.evalCode(scripts[index!.toNumber()]!));
-    vm.callFunction(install, vm.undefined, host, random, load);
+    const latin1 = vm.newFunction("latin1", (text) =>
+      /[^\0-\xff]/.test(text!.toString()) ? vm.false : vm.true,
+    );
+    vm.callFunction(install, vm.undefined, host, random, load, latin1);
     vm.evalCode(code, "thimble:guest");
     this.#dispatch = vm.evalCode(
       '{ const key = Symbol.for("thimble.dispatcher"), dispatch = globalThis[key]; delete globalThis[key]; dispatch }',
@@ -145,14 +149,22 @@ export class Guest {
     const op = opHandle!.toNumber() as Op;
     const text = textHandle && !textHandle.isUndefined ? textHandle.toString() : "";
     const bytes =
-      bytesHandle && !bytesHandle.isUndefined ? bytesHandle.toUint8Array().slice() : new Uint8Array();
+      !bytesHandle || bytesHandle.isUndefined
+        ? new Uint8Array()
+        : bytesHandle.isString
+          ? Buffer.from(bytesHandle.toString())
+          : bytesHandle.toUint8Array().slice();
     if (op === Op.load) return Number(text);
     const starts = startingOps.has(op);
     if (this.building && (starts || op === Op.random)) return Refused.building;
     const id = starts ? this.#nextId++ : 0;
     this.calls.push({ op, text, bytes, id });
     if (op === Op.respond) {
-      this.answer = { head: JSON.parse(text), body: new TextDecoder().decode(bytes), bytes };
+      this.answer = {
+        head: readResponseHead(Buffer.from(text)),
+        body: new TextDecoder().decode(bytes),
+        bytes,
+      };
     } else if (op === Op.fail) this.failure = JSON.parse(text);
     else if (op === Op.log) this.logs.push(JSON.parse(text));
     else if (op === Op.done) this.done = true;
@@ -176,7 +188,7 @@ export class Guest {
       vm.newNumber(event),
       vm.newNumber(id),
       vm.newString(text),
-      vm.newUint8Array(bytes),
+      bytes.length > 0 ? vm.newUint8Array(bytes) : vm.null,
     );
     vm.executePendingJobs();
     const next = this.#soon.shift();
