@@ -37,6 +37,8 @@ const noBytes = new Uint8Array(0);
 const leaveGraceMs = 50;
 /** Price of a host call in fuel: a base, and one unit for each 8 bytes. */
 const callFuel = 1_000;
+/** A call with so many bytes may have taken the host longer than a slice: the clock is looked at behind it. */
+const longCallBytes = 1024;
 /** What QuickJS says when its stack check fires (JS_ThrowStackOverflow). */
 const engineStackOverflow = { name: "RangeError", message: "Maximum call stack size exceeded" } as const;
 
@@ -399,6 +401,7 @@ export class Execution extends Sandbox implements Waiting {
     this.#events = [];
     this.#unwatch();
     this.#operations?.[Symbol.dispose]();
+    this.#calls?.[Symbol.dispose]();
     this.#host.pool.wake(this);
     if (this.#evicted === null) this.#host.pool.release(this.#lease, this.instance, this.#condition());
     this.#publish();
@@ -422,7 +425,9 @@ export class Execution extends Sandbox implements Waiting {
 
   /** @throws GuestMessageError, which ends the sandbox, for what the guest library does not send. */
   op(op: number, text: Uint8Array, bytes: Uint8Array): number {
-    this.budget.charge(callFuel + ((text.length + bytes.length) >> 3));
+    const length = text.length + bytes.length;
+    this.budget.charge(callFuel + (length >> 3));
+    if (length > longCallBytes) this.budget.endSlice();
     switch (op) {
       case Op.respond:
         this.#respond(text, bytes);
@@ -443,6 +448,7 @@ export class Execution extends Sandbox implements Waiting {
         this.#operations?.release(readNumber(text));
         return 0;
       case Op.done:
+        if (this.#outcome === null) throw new GuestMessageError("number");
         this.#finish();
         return 0;
       case Op.now:

@@ -52,6 +52,22 @@ function parse(kind: Kind, text: Uint8Array): unknown {
   }
 }
 
+/** What a list or an object takes in memory, bytes; in the text it may be two characters. */
+const partBytes = 64;
+
+/** Bytes that a message takes which was parsed: those of its text, and of the lists and objects in `values`. */
+export function messageSize(text: Uint8Array, values: readonly unknown[]): number {
+  let size = text.length;
+  const rest = [...values];
+  while (rest.length > 0) {
+    const value = rest.pop();
+    if (typeof value !== "object" || value === null) continue;
+    size += partBytes;
+    for (const inner of Object.values(value)) rest.push(inner);
+  }
+  return size;
+}
+
 type Fields = Record<string, unknown>;
 
 function object(kind: Kind, value: unknown): Fields {

@@ -1,6 +1,7 @@
 import {
   GuestMessageError,
   messageLimits,
+  messageSize,
   readCoding,
   readCryptoCall,
   readFetchRequest,
@@ -33,7 +34,7 @@ const limits = {
   /** Each holds up to 256 KiB of the host's memory. */
   transcodings: 32,
   cryptoCalls: 20_000,
-  /** Bytes of request bodies that the host holds for one invocation. */
+  /** Bytes of requests, queries and cryptographic calls that the host holds for one invocation. */
   heldBytes: 32 * 1024 * 1024,
 } as const;
 /** Longest delay of a timer, ms: what fits a 32-bit integer. */
@@ -119,13 +120,19 @@ export class Operations {
       case Op.crypto: {
         if (++this.#started.cryptoCalls > limits.cryptoCalls) return Refused.tooMany;
         if (text.length > messageLimits.crypto) return Refused.tooLarge;
-        if (this.#heldBytes + bytes.length > limits.heldBytes) return Refused.tooLarge;
-        return this.#crypto(readCryptoCall(text), bytes.slice());
+        const call = readCryptoCall(text);
+        const size = bytes.length + messageSize(text, call.args);
+        if (this.#heldBytes + size > limits.heldBytes) return Refused.tooLarge;
+        return this.#crypto(call, bytes.slice(), size);
       }
-      default:
+      default: {
         if (++this.#started.queries > limits.queries) return Refused.tooMany;
         if (text.length > messageLimits.query) return Refused.tooLarge;
-        return this.#query(readQueryRequest(text));
+        const request = readQueryRequest(text);
+        const size = messageSize(text, request.params);
+        if (this.#heldBytes + size > limits.heldBytes) return Refused.tooLarge;
+        return this.#query(request, size);
+      }
     }
   }
 
@@ -251,22 +258,27 @@ export class Operations {
     );
   }
 
-  #crypto(call: CryptoCall, bytes: Uint8Array): number {
-    this.#heldBytes += bytes.length;
-    return this.#run((signal) =>
-      callSubtle(call, bytes, signal).finally(() => {
-        this.#heldBytes -= bytes.length;
-      }),
-    );
+  #crypto(call: CryptoCall, bytes: Uint8Array, size: number): number {
+    return this.#run((signal) => this.#holding(size, callSubtle(call, bytes, signal)));
   }
 
-  #query(request: QueryRequest): number {
+  #query(request: QueryRequest, size: number): number {
     this.#database ??= this.#services.openDatabase();
     const database = this.#database;
     return this.#run(async (signal) => {
-      const response = await database.query(request, signal);
+      const response = await this.#holding(size, database.query(request, signal));
       return { text: JSON.stringify(response), bytes: empty };
     });
+  }
+
+  /** Counts what the host holds until `work` is done. */
+  async #holding<T>(size: number, work: Promise<T>): Promise<T> {
+    this.#heldBytes += size;
+    try {
+      return await work;
+    } finally {
+      this.#heldBytes -= size;
+    }
   }
 
   #run(

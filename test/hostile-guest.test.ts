@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { type RunOptions, sandboxes, text } from "./support/sandbox.ts";
+import { databaseOf, type RunOptions, sandboxes, text } from "./support/sandbox.ts";
 
 /**
  * The guest library runs in the sandbox: a function can get hold of its native `host` function and say anything to the host.
@@ -73,6 +73,7 @@ describe("messages that the guest library never sends", () => {
     "text to decode that is longer than its bytes": `host(17, '{"id":1,"encoding":"big5","length":99}', new Uint8Array(9))`,
     "an encoding that there is not": `host(17, '{"id":1,"encoding":"x","length":1}', new Uint8Array(9))`,
     "a result that has no room": `host(17, '{"id":1,"encoding":"big5","length":9}', new Uint8Array(9).fill(255))`,
+    "the end before there is an answer": "host(9)",
     "a part of the library that there is not": "host(18, '99')",
   };
   for (const [name, call] of Object.entries(malformed)) {
@@ -105,6 +106,28 @@ describe("messages that the guest library never sends", () => {
     const { outcome } = await attack(requests, { timeoutMs: 10_000, services: { fetch: never } });
     assert.ok(outcome.kind === "completed", JSON.stringify(outcome));
     assert.equal(Buffer.from(outcome.response.body as Uint8Array).toString(), "3");
+  });
+
+  test("queries that wait are held up to a bound, lists in them by what they take", async () => {
+    const openDatabase = databaseOf(() => new Promise<never>(() => {}));
+    const taken = async (call: string) => {
+      const source = `
+        const lists = "[" + "[],".repeat(100_000) + "0]";
+        const answers = [];
+        for (let i = 0; i < 100; i++) answers.push(${call} > 0);
+        return answers.filter(Boolean).length`;
+      return Number(text(await attack(source, { timeoutMs: 10_000, services: { openDatabase } })));
+    };
+    assert.equal(await taken(`host(7, '{"text":"' + "x".repeat(1e6) + '","params":[]}')`), 33);
+    assert.equal(await taken(`host(7, '{"text":"","params":' + lists + "}")`), 5);
+  });
+
+  test("calls that bring much are timed by what they take the host", async () => {
+    const source =
+      'const bytes = new Uint8Array(8e6); for (let i = 0; i < 100_000; i++) host(4, "", bytes); return 1';
+    const { outcome, metrics } = await attack(source, { timeoutMs: 100 });
+    assert.equal(outcome.kind, "timedOut");
+    assert.ok(metrics.wallMs < 2_000, `${metrics.wallMs}`);
   });
 
   test("errors that inherit a toJSON, or are very long, are reported within bounds", async () => {

@@ -53,13 +53,23 @@ describe("crypto.subtle", () => {
       const slow = { name: "PBKDF2", salt: new Uint8Array(1), iterations: 1e9, hash: "SHA-1" };
       return [await name(crypto.subtle.exportKey("raw", key)), await name(crypto.subtle.generateKey(huge, true, ["encrypt"])),
         await name(crypto.subtle.deriveBits(slow, password, 128)), await name(crypto.subtle.digest("MD5", new Uint8Array(1))),
-        await name(crypto.subtle.digest("SHA-1", "text"))];`);
+        await name(crypto.subtle.digest("SHA-1", "text")),
+        await name(crypto.subtle.digest({ name: "cSHAKE128", outputLength: 2 ** 31 }, new Uint8Array(1))),
+        await name(crypto.subtle.deriveBits({ ...slow, iterations: 1e6 }, password, 2 ** 20)),
+        await name(crypto.subtle.deriveBits({ ...slow, salt: new Uint8Array(8e6), iterations: 1 }, password, 2 ** 20)),
+        await name(crypto.subtle.deriveKey({ ...slow, iterations: 1e6 }, password, { name: "HMAC", hash: "SHA-1", length: 2 ** 20 }, true, ["sign"])),
+        await name(crypto.subtle.deriveBits({ ...slow, iterations: 1000, hash: { name: "SHA-512" } }, password, 512))];`);
     assert.deepEqual(result, [
       "InvalidAccessError",
       "OperationError",
       "OperationError",
       "NotSupportedError",
       "TypeError",
+      "OperationError",
+      "OperationError",
+      "OperationError",
+      "OperationError",
+      "none",
     ]);
   });
 

@@ -3,6 +3,7 @@ import { CallState, type HostCall, Refused } from "../protocol.ts";
 import { HostError } from "../services.ts";
 import { Ciphers } from "./ciphers.ts";
 import { Hashes } from "./hashes.ts";
+import { inTurn } from "./in-turn.ts";
 import { callIntl } from "./intl.ts";
 import { callKeys } from "./keys.ts";
 import { slowServices } from "./slow-calls.ts";
@@ -14,6 +15,7 @@ const maxDirectBytes = 256 * 1024;
 /** Slow calls of one invocation. */
 const maxSlowCalls = 200;
 
+const nothing = new Uint8Array(0);
 const encoder = new TextEncoder();
 
 /** Calls that the guest waits for ({@link HostCall}): what is quick is done at once, the rest elsewhere while the guest is suspended. */
@@ -22,8 +24,9 @@ export class Calls {
   readonly #ciphers = new Ciphers();
   readonly #suspend: ((done: Promise<void>) => void) | null;
   #slowCalls = 0;
+  #over = false;
   #state: number = CallState.pending;
-  #result: Uint8Array = new Uint8Array(0);
+  #result: Uint8Array = nothing;
 
   /** `suspend` lets the guest wait; without it there are no slow calls. */
   constructor(suspend: ((done: Promise<void>) => void) | null) {
@@ -42,7 +45,8 @@ export class Calls {
     if (bytes.length > maxPayloadBytes) return Refused.tooLarge;
     if (++this.#slowCalls > maxSlowCalls) return Refused.tooMany;
     this.#state = CallState.pending;
-    const done = slow(args, bytes.slice()).then(
+    const payload = bytes.slice();
+    const done = inTurn(async () => (this.#over ? nothing : slow(args, payload))).then(
       (result) => this.#settle(() => result),
       (cause) =>
         this.#settle(() => {
@@ -60,7 +64,12 @@ export class Calls {
   take(bytes: Uint8Array): void {
     if (bytes.length !== this.#result.length) throw new GuestMessageError("number");
     bytes.set(this.#result);
-    this.#result = new Uint8Array(0);
+    this.#result = nothing;
+  }
+
+  /** Nobody waits any more: what has not begun is not done. */
+  [Symbol.dispose](): void {
+    this.#over = true;
   }
 
   #direct([service, ...args]: HostCall, bytes: Uint8Array): Uint8Array {

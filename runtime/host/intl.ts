@@ -41,6 +41,8 @@ const kept = new Map<string, Record<string, (...args: unknown[]) => unknown>>();
 /** Characters of a text that is segmented, digits of a bigint: both happen on the thread that serves requests. */
 const maxSegmentedLength = 32 * 1024;
 const maxDigits = 4096;
+/** Characters of locales and options, or of a code that is to be named: a locale takes the host ten microseconds and more. */
+const maxTagsLength = 4096;
 
 const encoder = new TextEncoder();
 
@@ -57,16 +59,20 @@ function run(step: string, args: unknown[]): unknown {
   const [first, second, third, method, ...values] = args;
   switch (step) {
     case "use":
+      checkTags([second, third, first === "DisplayNames" ? values : null]);
       return use(instance(String(first), second, third), String(method), values.map(decode));
     case "supportedLocalesOf": {
+      checkTags([second, third]);
       const Class = classOf(String(first)) as unknown as { supportedLocalesOf(...args: unknown[]): unknown };
       return Class.supportedLocalesOf(second ?? undefined, third ?? undefined);
     }
     case "getCanonicalLocales":
+      checkTags(first);
       return Intl.getCanonicalLocales(first as string[]);
     case "supportedValuesOf":
       return Intl.supportedValuesOf(String(first) as "calendar");
     case "case": {
+      checkTags(third);
       const text = String(second);
       const locales = (third ?? undefined) as string[] | undefined;
       return first === "upper"
@@ -74,10 +80,16 @@ function run(step: string, args: unknown[]): unknown {
         : text.toLocaleLowerCase(locales ?? "en-US");
     }
     case "locale":
+      checkTags([first, second]);
       return localeFields(new Intl.Locale(String(first), (second ?? undefined) as object));
     default:
       throw new GuestMessageError("call");
   }
+}
+
+function checkTags(tags: unknown): void {
+  if ((JSON.stringify(tags) ?? "").length > maxTagsLength)
+    throw new RangeError(`locales and options of more than ${maxTagsLength} characters can't be used`);
 }
 
 function classOf(name: string) {

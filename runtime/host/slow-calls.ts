@@ -3,9 +3,10 @@ import { promisify } from "node:util";
 import zlib from "node:zlib";
 import { GuestMessageError } from "../guest-message.ts";
 import { HostError } from "../services.ts";
+import { derivationRounds, maxRounds, scryptRounds } from "./derivation-cost.ts";
 import { keyOf } from "./keys.ts";
 
-/** Calls that take long, on the host's thread pool; the guest is suspended meanwhile. */
+/** Calls that take long, on the host's thread pool, in turn; the guest is suspended meanwhile. */
 export const slowServices: Record<string, (args: unknown[], bytes: Uint8Array) => Promise<Uint8Array>> = {
   zlib: compress,
   derive,
@@ -22,21 +23,18 @@ const maxKeyBytes = 1024 * 1024;
 const maxScryptBytes = 32 * 1024 * 1024;
 /** Bytes that one decompression may give. */
 const maxOutputBytes = 64 * 1024 * 1024;
-/** Slow calls of the process at a time: the thread pool has other work too. */
-const slots = 2;
-let running = 0;
-const waiting: (() => void)[] = [];
-
-async function inTurn<T>(work: () => Promise<T>): Promise<T> {
-  if (running >= slots) await new Promise<void>((next) => waiting.push(next));
-  running++;
-  try {
-    return await work();
-  } finally {
-    running--;
-    waiting.shift()?.();
-  }
-}
+/** Longest input that Brotli compresses at its best. */
+const maxBestQualityBytes = 256 * 1024;
+/** Options of zlib that are the guest's to choose; the sizes of pieces are not. */
+const passedOptions = new Set([
+  "level",
+  "windowBits",
+  "memLevel",
+  "strategy",
+  "flush",
+  "finishFlush",
+  "params",
+]);
 
 const methods = [
   "gzip",
@@ -52,15 +50,26 @@ const methods = [
 
 async function compress([method, options]: unknown[], bytes: Uint8Array): Promise<Uint8Array> {
   if (!methods.includes(method as "gzip")) throw new GuestMessageError("call");
-  const { maxOutputLength, ...given } = record(options);
-  const dictionary =
-    given.dictionary === undefined ? {} : { dictionary: Buffer.from(String(given.dictionary), "base64") };
+  const { maxOutputLength, dictionary, params } = record(options);
+  const given = {
+    ...Object.fromEntries(Object.entries(record(options)).filter(([field]) => passedOptions.has(field))),
+    ...(dictionary === undefined ? {} : { dictionary: Buffer.from(String(dictionary), "base64") }),
+    ...(method === "brotliCompress" ? { params: quickParams(record(params), bytes.length) } : {}),
+  };
   const limit = Math.min(Number(maxOutputLength ?? maxOutputBytes), maxOutputBytes);
   const run = promisify(zlib[method as "gzip"]) as (
     input: Uint8Array,
     options: zlib.ZlibOptions,
   ) => Promise<Buffer>;
-  return inTurn(() => run(bytes, { ...given, ...dictionary, maxOutputLength: limit }));
+  return run(bytes, { ...given, maxOutputLength: limit });
+}
+
+/** Brotli's best qualities take a second for each megabyte: for long inputs it is the next best one, which takes a twentieth. */
+function quickParams(params: Record<string, unknown>, inputBytes: number): Record<string, unknown> {
+  if (inputBytes <= maxBestQualityBytes) return params;
+  const quality = zlib.constants.BROTLI_PARAM_QUALITY;
+  const wanted = Number(params[quality] ?? zlib.constants.BROTLI_MAX_QUALITY);
+  return { ...params, [quality]: Math.min(wanted, 9) };
 }
 
 async function derive([method, options]: unknown[], bytes: Uint8Array): Promise<Uint8Array> {
@@ -69,16 +78,18 @@ async function derive([method, options]: unknown[], bytes: Uint8Array): Promise<
   const secret = bytes.subarray(0, secretLength);
   const salt = bytes.subarray(secretLength, secretLength! + saltLength!);
   if (!(length! >= 0 && length! <= maxKeyBytes)) throw tooMuch("keylen", maxKeyBytes);
-  const algorithm = String(digest);
+  const hash = String(digest);
   switch (method) {
-    case "pbkdf2":
+    case "pbkdf2": {
+      const { length: inputBytes } = salt;
       if (!(iterations! <= maxIterations)) throw tooMuch("iterations", maxIterations);
-      return inTurn(() => promisify(crypto.pbkdf2)(secret, salt, iterations!, length!, algorithm));
+      checkRounds(derivationRounds({ hash, outputBytes: length!, inputBytes, iterations: iterations! }));
+      return promisify(crypto.pbkdf2)(secret, salt, iterations!, length!, hash);
+    }
     case "hkdf": {
       const info = bytes.subarray(secretLength! + saltLength!);
-      return inTurn(
-        async () => new Uint8Array(await promisify(crypto.hkdf)(algorithm, secret, salt, info, length!)),
-      );
+      checkRounds(derivationRounds({ hash, outputBytes: length!, inputBytes: info.length }));
+      return new Uint8Array(await promisify(crypto.hkdf)(hash, secret, salt, info, length!));
     }
     case "scrypt": {
       const scrypt = promisify(crypto.scrypt) as (
@@ -87,50 +98,49 @@ async function derive([method, options]: unknown[], bytes: Uint8Array): Promise<
         length: number,
         options: crypto.ScryptOptions,
       ) => Promise<Buffer>;
-      if (parallelization! > 16) throw tooMuch("parallelization", 16);
-      return inTurn(() =>
-        scrypt(secret, salt, length!, {
-          cost: cost!,
-          blockSize: blockSize!,
-          parallelization: parallelization!,
-          maxmem: maxScryptBytes,
-        }),
-      );
+      if (!(parallelization! <= 16)) throw tooMuch("parallelization", 16);
+      const mixedBytes = 128 * blockSize! * parallelization!;
+      checkRounds(scryptRounds(length!, salt.length, mixedBytes));
+      return scrypt(secret, salt, length!, {
+        cost: cost!,
+        blockSize: blockSize!,
+        parallelization: parallelization!,
+        maxmem: maxScryptBytes,
+      });
     }
     default:
       throw new GuestMessageError("call");
   }
 }
 
+function checkRounds(rounds: number): void {
+  if (!(rounds <= maxRounds))
+    throw new HostError("ERR_OUT_OF_RANGE", "So much can't be derived in a sandbox", { name: "RangeError" });
+}
+
 /** `[algorithm | null, key, options]`; the payload is the key's bytes and the data. */
 async function sign([algorithm, key, options]: unknown[], bytes: Uint8Array): Promise<Uint8Array> {
   const { material, rest } = keyOf(key, bytes);
-  return inTurn(
-    () =>
-      new Promise((resolve, reject) => {
-        crypto.sign(name(algorithm), rest, { key: material, ...signing(options) }, (error, signature) =>
-          error ? reject(error) : resolve(signature),
-        );
-      }),
-  );
+  return new Promise((resolve, reject) => {
+    crypto.sign(name(algorithm), rest, { key: material, ...signing(options) }, (error, signature) =>
+      error ? reject(error) : resolve(signature),
+    );
+  });
 }
 
 /** The same with the signature's length: the payload ends with the signature. The result is one byte, 1 for a good one. */
 async function verify([algorithm, key, options, length]: unknown[], bytes: Uint8Array): Promise<Uint8Array> {
   const { material, rest } = keyOf(key, bytes);
   const end = rest.length - Number(length);
-  return inTurn(
-    () =>
-      new Promise((resolve, reject) => {
-        crypto.verify(
-          name(algorithm),
-          rest.subarray(0, end),
-          { key: material, ...signing(options) },
-          rest.subarray(end),
-          (error, good) => (error ? reject(error) : resolve(Uint8Array.of(good ? 1 : 0))),
-        );
-      }),
-  );
+  return new Promise((resolve, reject) => {
+    crypto.verify(
+      name(algorithm),
+      rest.subarray(0, end),
+      { key: material, ...signing(options) },
+      rest.subarray(end),
+      (error, good) => (error ? reject(error) : resolve(Uint8Array.of(good ? 1 : 0))),
+    );
+  });
 }
 
 /** RSA encryption: `[method, key, { padding, oaepHash }]`. */
@@ -144,7 +154,7 @@ async function crypt([method, key, options]: unknown[], bytes: Uint8Array): Prom
     ...(padding === undefined ? {} : { padding: Number(padding) }),
     ...(oaepHash === undefined ? {} : { oaepHash: String(oaepHash) }),
   };
-  return inTurn(async () => crypto[method as "publicEncrypt"](given, rest));
+  return crypto[method as "publicEncrypt"](given, rest);
 }
 
 const generated: Record<string, readonly string[]> = {
@@ -173,7 +183,7 @@ async function generate([type, options]: unknown[]): Promise<Uint8Array> {
     type: string,
     options: object,
   ) => Promise<{ publicKey: Buffer; privateKey: Buffer }>;
-  const { publicKey, privateKey } = await inTurn(() => make(String(type), { ...given, ...encoding }));
+  const { publicKey, privateKey } = await make(String(type), { ...given, ...encoding });
   const length = Buffer.alloc(4);
   length.writeUInt32LE(publicKey.length);
   return Buffer.concat([length, publicKey, privateKey]);

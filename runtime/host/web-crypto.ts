@@ -2,6 +2,7 @@ import { GuestMessageError } from "../guest-message.ts";
 import type { CryptoCall, CryptoKeyData } from "../protocol.ts";
 import { HostError } from "../services.ts";
 import { decodeTagged, encodeTagged } from "../tagged.ts";
+import { derivationRounds, maxRounds } from "./derivation-cost.ts";
 
 const { subtle } = globalThis.crypto;
 
@@ -10,6 +11,10 @@ const maxRsaBits = 4_096;
 const maxIterations = 1_000_000;
 /** Longest key or derived secret, bits. */
 const maxBits = 8 * 1024 * 1024;
+/** Longest key that is derived when no length is given, bits: what an HMAC takes in at once. */
+const maxKeyBits = 1_344;
+/** Rounds of a derivation that need not wait for their turn. */
+const fewRounds = 1_000;
 /** Slow calls (making RSA keys, deriving from passwords) that run at once in this process: the pool has four threads. */
 const maxSlow = 2;
 
@@ -85,18 +90,41 @@ function checkSize(key: CryptoKey): CryptoKey {
 }
 
 /** Whether a call is one of those that take long. Throws when it would take too long. */
-function checkCost(method: string, [algorithm, , derivedBits]: unknown[]): boolean {
+function checkCost(method: string, values: unknown[]): boolean {
+  const [algorithm, , third] = values;
   const name = nameOf(algorithm);
-  const { modulusLength, iterations, length } = (algorithm ?? {}) as Algorithm;
-  const bits = method === "deriveBits" ? derivedBits : length;
-  if (Number(bits) > maxBits) throw limit(`At most ${maxBits} bits are made at once here`);
+  const derivedBits = method === "deriveBits" ? third : undefined;
+  for (const bits of [derivedBits, ...lengthsIn(values)])
+    if (Number(bits) > maxBits) throw limit(`At most ${maxBits} bits are made at once here`);
   if (method === "generateKey" && name.startsWith("RSA")) {
-    if (Number(modulusLength) > maxRsaBits) throw limit(`An RSA key has at most ${maxRsaBits} bits here`);
+    if (Number((algorithm as Algorithm).modulusLength) > maxRsaBits)
+      throw limit(`An RSA key has at most ${maxRsaBits} bits here`);
     return true;
   }
-  if (name !== "PBKDF2" || iterations === undefined) return false;
-  if (Number(iterations) > maxIterations) throw limit(`PBKDF2 has at most ${maxIterations} iterations here`);
-  return true;
+  if (!derivesOnly(algorithm) || !method.startsWith("derive")) return false;
+  const { length = maxKeyBits } = (typeof third === "object" && third ? third : {}) as Algorithm;
+  return checkDerivation(algorithm as Algorithm, Number(derivedBits ?? length));
+}
+
+/** Sizes of what is to be made, wherever an algorithm names them. */
+function* lengthsIn(value: unknown): Generator<unknown> {
+  if (typeof value !== "object" || value === null) return;
+  if (value instanceof GuestKey || value instanceof Uint8Array) return;
+  const { length, outputLength } = value as Algorithm;
+  yield* Array.isArray(value) ? [] : [length, outputLength];
+  for (const inner of Object.values(value)) yield* lengthsIn(inner);
+}
+
+function checkDerivation({ name, hash, salt, info, iterations }: Algorithm, bits: number): boolean {
+  const isPbkdf2 = nameOf(name) === "PBKDF2";
+  const turns = isPbkdf2 ? Number(iterations) : 1;
+  if (turns > maxIterations) throw limit(`PBKDF2 has at most ${maxIterations} iterations here`);
+  const input = isPbkdf2 ? salt : info;
+  const inputBytes = input instanceof Uint8Array ? input.length : 0;
+  const outputBytes = Math.ceil(bits / 8);
+  const rounds = derivationRounds({ hash: nameOf(hash), outputBytes, inputBytes, iterations: turns });
+  if (rounds > maxRounds) throw limit("So much can't be derived here");
+  return rounds > fewRounds;
 }
 
 const limit = (message: string) => new HostError("crypto", message, { name: "OperationError" });
