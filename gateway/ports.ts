@@ -36,9 +36,12 @@ export interface Runtime {
 
 /** Turns sources into an artefact. Throws an error with code `analysis_failed` (and `analysis`) or `compile_failed`. */
 export interface Compiler {
-  build(input: BuildInput): Promise<Pick<BuildResult, "artifact" | "analysis">>;
+  /** `lane`: for whom. Where builds wait, those of different lanes take turns. */
+  build(input: BuildInput, lane: string): Promise<Pick<BuildResult, "artifact" | "analysis">>;
   /** The same function for the present engine, from the bundle that is in the artefact. */
   rebuild(artifact: Uint8Array): Promise<Uint8Array>;
+  /** Gets ready for the first build. */
+  warm?(): Promise<void>;
   close?(): Promise<void>;
 }
 

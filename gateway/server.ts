@@ -9,6 +9,7 @@ import { Catalog } from "./catalog.ts";
 import { type Config, edgeConfig } from "./config.ts";
 import { Edge } from "./edge/edge.ts";
 import type { Fleet } from "./fleet.ts";
+import { followChanges } from "./follow-changes.ts";
 import { FunctionLogs } from "./function-logs.ts";
 import { type Listener, listen } from "./listen.ts";
 import { type Logger, writeFinished } from "./log.ts";
@@ -105,13 +106,14 @@ async function assemble(
   });
   const stop = new AbortController();
   const { requireAnnotation } = config;
+  const deployer = new Deployer({
+    ...{ compiler, functions: store.functions, catalog, fleet, logs, metrics, requireAnnotation },
+    drainMs: config.limits.timeoutMs + 1000,
+  });
   const adminApp = createAdminApp({
     store,
     catalog,
-    deployer: new Deployer({
-      ...{ compiler, functions: store.functions, catalog, fleet, logs, requireAnnotation },
-      drainMs: config.limits.timeoutMs + 1000,
-    }),
+    deployer,
     fleet,
     database,
     logs,
@@ -128,9 +130,11 @@ async function assemble(
     await Promise.all([admin?.close(config.limits.timeoutMs + 1000), fleet.close()]);
   });
   await fleet.open();
+  followChanges({ store, catalog, deployer, log });
   const { host, port } = config.admin;
   admin = await listen({ host, port, tls, portSetting: "ADMIN_PORT", fetch: adminApp.fetch });
   log.info({ edge: fleet.url, admin: admin.url, functions: catalog.size }, "started");
+  compiler.warm?.().catch((err) => log.debug({ err }, "the builder was not made ready"));
 
   let closing: Promise<void> | undefined;
   return {

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { FUNCTION_SETTINGS } from "../compiler/function-settings.ts";
-import { decodeMasterKey } from "./store/vault.ts";
+import { decodeMasterKeys } from "./store/master-keys.ts";
 
 /**
  * Every setting: its default, its check, and the line `--help` shows. Values are text, as `.env` and the
@@ -236,8 +236,8 @@ export const SETTINGS = {
     ...optional(
       z
         .string()
-        .refine((text) => decodeMasterKey(text) !== undefined, "must be 32 bytes in base64 or hexadecimal"),
-      "the key that seals functions' secrets (default: made at the first start, in the data folder)",
+        .refine((text) => decodeMasterKeys(text) !== undefined, "must be 32 bytes in base64 or hexadecimal"),
+      "the key that seals functions' secrets; former ones behind it, after commas (default: made at the first start, in the data folder)",
     ),
     secret: true,
   },

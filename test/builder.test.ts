@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Builder } from "../compiler/builder/builder.ts";
+import { FairQueue } from "../compiler/builder/fair-queue.ts";
 import { Runtime } from "../runtime/index.ts";
 import { compiler, engine } from "./support/sandbox.ts";
 
@@ -77,12 +79,52 @@ describe("a builder that takes too long", () => {
       message: /timed out after 1 ms/,
     });
     await hasty.close();
+  });
+});
+
+describe("a builder", () => {
+  const one = input(`${annotated}export default () => 1;`);
+
+  test("that was idle for long has a new process for the next build", async () => {
+    const builder = new Builder({ idleMs: 1 });
+    await builder.build(one);
+    await sleep(200);
+    assert.ok(WebAssembly.validate((await builder.build(one)).artifact));
+    await builder.close();
+  });
+
+  test("builds nothing once it is closed, also not what waited", async () => {
     const builder = new Builder();
-    await builder.build(input(`${annotated}export default () => 1;`));
+    const waiting = [builder.build(one), builder.build(one)].map((build) => assert.rejects(build));
     await builder.close();
-    const { artifact } = await builder.build(input(`${annotated}export default () => 1;`));
-    assert.ok(WebAssembly.validate(artifact));
+    await Promise.all([...waiting, assert.rejects(builder.build(one), /closed/)]);
+  });
+
+  test("is made ready before its first build", async () => {
+    const builder = new Builder();
+    await builder.warm();
+    assert.ok(WebAssembly.validate((await builder.build(one)).artifact));
     await builder.close();
+  });
+
+  test("lets one who builds once go before the hundredth build of another", async () => {
+    const builder = new Builder();
+    const ended: string[] = [];
+    const build = (lane: string) => builder.build(one, lane).then(() => ended.push(lane));
+    await Promise.all([...Array.from({ length: 6 }, () => build("busy")), build("quiet"), build("late")]);
+    await builder.close();
+    assert.deepEqual(ended, ["busy", "busy", "quiet", "late", "busy", "busy", "busy", "busy"]);
+  });
+});
+
+describe("a queue with lanes", () => {
+  test("gives each lane its turn, and each lane's items in their order", () => {
+    const queue = new FairQueue<string>();
+    for (const item of ["a1", "a2", "a3", "b1", "c1", "b2"]) queue.add(item[0]!, item);
+    const taken = Array.from({ length: 4 }, () => queue.take());
+    queue.add("d", "d1");
+    taken.push(queue.take(), queue.take(), queue.take(), queue.take());
+    assert.deepEqual(taken, ["a1", "b1", "c1", "a2", "b2", "a3", "d1", undefined]);
   });
 });
 

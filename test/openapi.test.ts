@@ -101,9 +101,42 @@ describe("OpenAPI description", () => {
     await call("GET", "/v1/keys", {});
     await call("DELETE", "/v1/keys/{id}", { id });
     await call("DELETE", "/v1/keys/{id}", { id: "none" });
+    await call("POST", "/v1/master-key/rotation", {});
     await call("GET", "/v1/audit", {});
     await call("GET", "/v1/stats", {});
     await call("DELETE", "/v1/functions/{name}", name);
+  });
+
+  test("describes the form of a deployment field by field: those are taken, and no others", async () => {
+    const { schema } = api.paths["/v1/functions"].post.requestBody.content["multipart/form-data"];
+    assert.deepEqual([schema.required, schema.additionalProperties], [["name"], false]);
+    const values: Record<string, string | Blob> = { config: "{}", name: "formed" };
+    const send = async (fields: string[]) => {
+      const form = new FormData();
+      for (const field of fields) {
+        const described = schema.properties[field];
+        const isFile = (described?.items ?? described)?.contentMediaType && field !== "config";
+        if (isFile) form.append(field, new Blob(["/** @function echo */"]), "index.ts");
+        else form.append(field, values[field] ?? described?.enum?.[0] ?? "index.ts");
+      }
+      const headers = { authorization: `Bearer ${server.key}` };
+      const response = await fetch(`${server.adminUrl}/v1/functions`, {
+        method: "POST",
+        headers,
+        body: form,
+      });
+      return [response.status, ((await response.json()) as Document).error?.message];
+    };
+    const sourceFields = Object.keys(schema.properties).filter(
+      (field) => !["module", "asset", "fileName"].includes(field),
+    );
+    assert.deepEqual(await send(sourceFields), [201, undefined]);
+    assert.deepEqual(await send([...sourceFields, "surprise"]), [
+      400,
+      '"surprise" is no field of a deployment',
+    ]);
+    // The module gets as far as the compiler, which has none for these tests.
+    assert.equal((await send(["name", "module", "asset", "fileName"]))[0], 422);
   });
 
   test("has no operation that the test before has not seen answer well", () => {

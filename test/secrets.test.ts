@@ -5,8 +5,9 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { maskOf } from "../gateway/mask.ts";
 import { connectEmbedded } from "../gateway/store/connect.ts";
+import { MasterKeys } from "../gateway/store/master-keys.ts";
 import { functionSecrets } from "../gateway/store/schema.ts";
-import { openVault, Vault } from "../gateway/store/vault.ts";
+import { Vault } from "../gateway/store/vault.ts";
 import { startTestServer, type TestServer } from "./support/test-server.ts";
 
 // biome-ignore lint/suspicious/noExplicitAny: documents of many shapes
@@ -155,7 +156,7 @@ describe("secrets at rest", () => {
   });
 
   test("cannot be changed or exchanged unnoticed", () => {
-    const vault = new Vault(Buffer.alloc(32, 1));
+    const vault = new Vault([Buffer.alloc(32, 1)]);
     const sealed = vault.seal("value", "f/A");
     assert.equal(vault.open(sealed, "f/A"), "value");
     assert.notEqual(vault.seal("value", "f/A"), sealed, "a nonce of its own each time");
@@ -173,7 +174,82 @@ describe("secrets at rest", () => {
   });
 
   test("a key from the setting leaves no file behind", () => {
-    openVault({ masterKey: Buffer.alloc(32).toString("base64"), dataDir: "/nonexistent" });
+    const keys = new MasterKeys({ masterKey: Buffer.alloc(32).toString("base64"), dataDir: "/nonexistent" });
+    assert.equal(keys.add(), undefined);
+    keys.forgetFormer();
+  });
+});
+
+describe("a new master key", () => {
+  const sealedIn = async (dataDir: string) => {
+    const { db, close } = await connectEmbedded(dataDir);
+    const rows = await db.select().from(functionSecrets);
+    await close();
+    return rows.map(({ sealed }) => sealed.split(".")[0]);
+  };
+  const rotate = async (server: TestServer) => {
+    const response = await server.admin("POST", "/v1/master-key/rotation");
+    return [response.status, await response.json()];
+  };
+  const greeting = async (server: TestServer) =>
+    ((await (await fetch(`${server.edgeUrl}/f/echo`)).json()) as Document).env.GREETING;
+
+  test("is made in the data folder, seals everything while secrets are set, and the former one is forgotten", async () => {
+    const server = await startTestServer();
+    await server.deploy("echo");
+    const set = (values: Record<string, string>) => server.admin("PUT", "/v1/functions/echo/secrets", values);
+    await set({ GREETING: "hello", OTHER: "x" });
+    const keyFile = join(server.dataDir, "master-key");
+    const former = readFileSync(keyFile, "utf8").trim();
+    const crowd = Array.from({ length: 20 }, (_, n) => set({ [`KEY_${n}`]: "value" }));
+    const [status, document] = await rotate(server);
+    await Promise.all(crowd);
+    assert.equal(status, 200);
+    assert.equal((document as Document).keyMade, true);
+    assert.ok((document as Document).resealed >= 2);
+    const fresh = readFileSync(keyFile, "utf8").trim();
+    assert.match(fresh, /^[\w-]{43}$/);
+    assert.notEqual(fresh, former);
+    assert.equal(statSync(keyFile).mode & 0o777, 0o600);
+    assert.equal(await greeting(server), "hello");
+    await server.stop();
+    assert.equal(new Set(await sealedIn(server.dataDir)).size, 1, "all by one key");
+    const again = await startTestServer({}, server.dataDir);
+    assert.equal(await greeting(again), "hello");
+    await again.stop();
+    await assert.rejects(startTestServer({ THIMBLE_MASTER_KEY: former }, server.dataDir), {
+      code: "master_key_wrong",
+    });
+    await rm(server.dataDir, { recursive: true });
+  });
+
+  test("can stand before the former one in the setting, which is taken away after the rotation", async () => {
+    const [former, fresh] = ["11".repeat(32), "22".repeat(32)];
+    const first = await startTestServer({ THIMBLE_MASTER_KEY: former });
+    await first.deploy("echo");
+    await first.admin("PUT", "/v1/functions/echo/secrets/GREETING", { value: "hello" });
+    await first.stop();
+    const both = await startTestServer({ THIMBLE_MASTER_KEY: `${fresh},${former}` }, first.dataDir);
+    assert.equal(await greeting(both), "hello");
+    assert.deepEqual(await rotate(both), [200, { resealed: 1, keyMade: false }]);
+    assert.deepEqual(await rotate(both), [200, { resealed: 0, keyMade: false }]);
+    await both.stop();
+    const last = await startTestServer({ THIMBLE_MASTER_KEY: fresh }, first.dataDir);
+    assert.equal(await greeting(last), "hello");
+    await last.close();
+  });
+
+  test("that was written before a crash, but sealed nothing yet, does not lock anybody out", async () => {
+    const first = await startTestServer();
+    await first.deploy("echo");
+    await first.admin("PUT", "/v1/functions/echo/secrets/GREETING", { value: "hello" });
+    await first.stop();
+    new MasterKeys({ dataDir: first.dataDir }).add();
+    const again = await startTestServer({}, first.dataDir);
+    assert.equal(await greeting(again), "hello");
+    assert.deepEqual(await rotate(again), [200, { resealed: 1, keyMade: true }]);
+    assert.equal(readFileSync(join(first.dataDir, "master-key"), "utf8").trim().split("\n").length, 1);
+    await again.close();
   });
 });
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { System, until } from "./support/system.ts";
@@ -50,6 +50,18 @@ describe("a WASI module", () => {
     assert.equal((await system.fetch("greeter")).headers.get("x-version"), "2");
     assert.equal((await system.cli(["rollback", "greeter", "1"])).code, 0);
     assert.equal((await system.fetch("greeter")).headers.get("x-version"), "1");
+  });
+
+  test("is deployed as a form, with its files and settings, and called", async () => {
+    const form = new FormData();
+    form.append("name", "formed");
+    form.append("module", new Blob([new Uint8Array(await readFile(path("v1.wasm")))]), "v1.wasm");
+    form.append("asset", new Blob(["good day"]), "greeting.txt");
+    form.append("config", JSON.stringify({ args: ["form"], timeoutMs: 300 }));
+    const send = { method: "POST", headers: system.authorization, body: form };
+    const response = await fetch(`${system.adminUrl}/v1/functions`, send);
+    assert.equal(response.status, 201, await response.clone().text());
+    assert.equal(await (await system.fetch("formed")).text(), "good day, form of 300 ms");
   });
 
   test("is called by the command line, which shows log and metrics", async () => {

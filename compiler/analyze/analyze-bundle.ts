@@ -1,5 +1,5 @@
-import { SourceMap, type SourceMapPayload } from "node:module";
 import { packageOf } from "../bundle-paths.ts";
+import { originalPlaces } from "../source-places.ts";
 import type { Bundle, Finding, Position, SourceFiles } from "../types.ts";
 import { checkAccess, fileContext } from "./checks.ts";
 import { parseSource } from "./parse.ts";
@@ -27,14 +27,12 @@ export function analyzeBundle(
   const inBundle: Finding[] = [];
   checkAccess(fileContext(source, inBundle, undefined));
   if (inBundle.length === 0) return [];
-  const places = new OriginalPlaces(bundle.map, sources);
   // A map may lead to the line beside, where types were taken out.
   const seen = new Set(
     known.flatMap((finding) => [-1, 0, 1].map((by) => identity({ ...finding, line: finding.line + by }))),
   );
   const findings: Finding[] = [];
-  for (const finding of inBundle) {
-    const mapped = places.lead(finding);
+  for (const mapped of leadBack(inBundle, bundle.map, sources)) {
     const key = identity(mapped);
     if (seen.has(key) || isPlatform(mapped.file)) continue;
     seen.add(key);
@@ -51,42 +49,48 @@ const isPlatform = (file: string) => file.startsWith("thimble:");
 
 const identity = ({ rule, file, line }: Finding) => `${rule}\0${file}\0${line}`;
 
-class OriginalPlaces {
-  readonly #map: SourceMap | undefined;
-  readonly #texts = new Map<string, SourceText>();
-
-  constructor(map: string, sources: SourceFiles) {
-    let payload: Partial<SourceMapPayload> | undefined;
-    try {
-      payload = JSON.parse(map) as SourceMapPayload;
-      this.#map = new SourceMap(payload as SourceMapPayload);
-    } catch {
-      // A map that cannot be read leads nowhere; the findings stay where they are in the bundle.
-    }
-    const contents: unknown[] = Array.isArray(payload?.sourcesContent) ? payload.sourcesContent : [];
-    for (const [index, file] of (Array.isArray(payload?.sources) ? payload.sources : []).entries()) {
-      const content = contents[index];
-      if (typeof content === "string") this.#texts.set(file, new SourceText(file, content));
-    }
-    for (const [file, text] of Object.entries(sources.files))
-      this.#texts.set(file, new SourceText(file, text));
-  }
-
-  lead(finding: Finding): Finding {
-    const position = this.#original(finding);
-    if (!position) return finding;
-    const dependency = packageOf(position.file);
+/** Leads findings in the bundle back to the sources; what the map leads nowhere stays where it is. */
+function leadBack(findings: readonly Finding[], mapText: string, sources: SourceFiles): Finding[] {
+  const map = readMap(mapText);
+  const wanted = findings.map(({ line, column }) => ({ line: line - 1, column: column - 1 }));
+  const texts = new Map<string, SourceText>();
+  const lineOf = ({ file, line }: Position, source: number): string => {
+    const own = Object.hasOwn(sources.files, file) ? sources.files[file] : map.contents[source];
+    const text = texts.get(file) ?? new SourceText(file, own ?? "");
+    texts.set(file, text);
+    return text.line(line);
+  };
+  return originalPlaces(map.mappings, wanted).map((place, index) => {
+    const finding = findings[index]!;
+    const file = place && map.files[place.source];
+    if (file === undefined) return finding;
+    const position = { file, line: place!.line + 1, column: place!.column + 1 };
+    const dependency = packageOf(file);
     return {
       ...finding,
       ...position,
       ...(dependency === undefined ? {} : { severity: "warning", package: dependency, hint: PACKAGE_HINT }),
-      sourceLine: this.#texts.get(position.file)?.line(position.line) ?? "",
+      sourceLine: lineOf(position, place!.source),
     };
-  }
+  });
+}
 
-  #original({ line, column }: Position): Position | undefined {
-    const entry = this.#map?.findEntry(line - 1, column - 1);
-    if (!entry || !("originalSource" in entry) || typeof entry.originalSource !== "string") return undefined;
-    return { file: entry.originalSource, line: entry.originalLine + 1, column: entry.originalColumn + 1 };
-  }
+/** What there is of a source map that can be used; one that cannot be read leads nowhere. */
+function readMap(text: string): {
+  mappings: string;
+  files: (string | undefined)[];
+  contents: (string | undefined)[];
+} {
+  let map: { mappings?: unknown; sources?: unknown; sourcesContent?: unknown } | null = null;
+  try {
+    map = JSON.parse(text);
+  } catch {}
+  const texts = (list: unknown) =>
+    Array.isArray(list) ? list.map((item) => (typeof item === "string" ? item : undefined)) : [];
+  const mappings = map?.mappings;
+  return {
+    mappings: typeof mappings === "string" ? mappings : "",
+    files: texts(map?.sources),
+    contents: texts(map?.sourcesContent),
+  };
 }

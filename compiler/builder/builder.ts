@@ -4,7 +4,15 @@ import { tmpdir } from "node:os";
 import { fileURLToPath } from "node:url";
 import type { BuildInput, BuildResult } from "../compiler.ts";
 import { AnalysisError, CompileError } from "../errors.ts";
+import { FairQueue } from "./fair-queue.ts";
 import type { Answer, Job } from "./messages.ts";
+
+/** A build that waits for its turn. */
+interface Waiting {
+  job: Job;
+  resolve(result: BuildResult): void;
+  reject(error: unknown): void;
+}
 
 const script = fileURLToPath(new URL("builder-process.ts", import.meta.url));
 
@@ -24,26 +32,43 @@ export interface BuilderOptions {
  */
 export class Builder {
   readonly #options: Required<BuilderOptions>;
+  readonly #queue = new FairQueue<Waiting>();
   #child: ChildProcess | null = null;
   #idle: NodeJS.Timeout | undefined;
-  #last: Promise<unknown> = Promise.resolve();
+  #working = false;
+  #closed = false;
 
   constructor({ timeoutMs = 60_000, idleMs = 30_000, heapMb = 1_024 }: BuilderOptions = {}) {
     this.#options = { timeoutMs, idleMs, heapMb };
   }
 
-  /** As `Compiler.build`; a build that crashes or takes too long is a CompileError as well. */
-  build(input: BuildInput): Promise<BuildResult> {
-    return this.#enqueue({ kind: "build", input });
+  /**
+   * As `Compiler.build`; a build that crashes or takes too long is a CompileError as well. One build runs at a time.
+   *
+   * @param lane For whom: the lanes that wait take turns.
+   */
+  build(input: BuildInput, lane = ""): Promise<BuildResult> {
+    return this.#enqueue(lane, { kind: "build", input });
   }
 
   /** As `Compiler.rebuild`. */
-  rebuild(artifact: Uint8Array): Promise<BuildResult> {
-    return this.#enqueue({ kind: "rebuild", artifact });
+  rebuild(artifact: Uint8Array, lane = ""): Promise<BuildResult> {
+    return this.#enqueue(lane, { kind: "rebuild", artifact });
   }
 
-  /** Ends the process; a build under way fails. */
+  /** Starts the process and has everything loaded that a build needs, so that the first one does not wait for it. */
+  async warm(): Promise<void> {
+    const files = { "index.ts": "/** @function */\nexport default () => 1;\n" };
+    await this.build({ sources: { entry: "index.ts", files }, requireAnnotation: true }, "warm");
+  }
+
+  /** Ends the process; a build under way fails, and those that wait. */
   async close(): Promise<void> {
+    this.#closed = true;
+    await this.#end();
+  }
+
+  async #end(): Promise<void> {
     clearTimeout(this.#idle);
     const child = this.#child;
     if (!child || child.exitCode !== null) return;
@@ -53,18 +78,29 @@ export class Builder {
     await exited;
   }
 
-  #enqueue(job: Job): Promise<BuildResult> {
-    const result = this.#last.then(() => this.#run(job));
-    this.#last = result.catch(() => {});
-    return result;
+  #enqueue(lane: string, job: Job): Promise<BuildResult> {
+    return new Promise((resolve, reject) => {
+      this.#queue.add(lane, { job, resolve, reject });
+      void this.#work();
+    });
+  }
+
+  async #work(): Promise<void> {
+    if (this.#working) return;
+    this.#working = true;
+    for (let next = this.#queue.take(); next; next = this.#queue.take()) {
+      await this.#run(next.job).then(next.resolve, next.reject);
+    }
+    this.#working = false;
   }
 
   async #run(job: Job): Promise<BuildResult> {
+    if (this.#closed) throw new Error("the builder was closed");
     clearTimeout(this.#idle);
     this.#child ??= this.#start();
     const answer = await this.#ask(this.#child, job);
-    if (answer.spent) await this.close();
-    this.#idle = setTimeout(() => void this.close(), this.#options.idleMs);
+    if (answer.spent) await this.#end();
+    this.#idle = setTimeout(() => void this.#end(), this.#options.idleMs);
     this.#idle.unref();
     switch (answer.kind) {
       case "built":

@@ -68,7 +68,7 @@ async function perform(one: Operation, c: Context<AdminEnv>, deps: AdminDeps): P
   const name = c.req.param("name") ?? null;
   if (one.scope !== null && one.restrict !== "handler") authorize(c.get("principal"), one.scope, name);
   const query = one.query && checked(one.query, c.req.query(), "query");
-  const body = one.body && (await bodyInput(c.req.raw, one.body, one.ofForm));
+  const body = one.body && (await bodyInput(c.req.raw, one.body, one.form));
   return one.handle({ c, deps, body, query, param: (key) => c.req.param(key) ?? "" });
 }
 

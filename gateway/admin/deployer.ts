@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { isDeepStrictEqual } from "node:util";
 import type { Analysis, Bundle, FunctionConfig } from "../../compiler/types.ts";
 import type { Catalog, DeployedFunction } from "../catalog.ts";
 import { codeOf, PlatformError } from "../errors.ts";
@@ -6,6 +7,7 @@ import type { Fleet } from "../fleet.ts";
 import type { FunctionLogs } from "../function-logs.ts";
 import { checkFunctionName } from "../function-name.ts";
 import { KeyedLock } from "../keyed-lock.ts";
+import type { Metrics } from "../metrics.ts";
 import type { BuildInput, Compiler } from "../ports.ts";
 import type { Actor, FunctionStore } from "../store/functions.ts";
 import type { StoredFunction } from "../store/read-functions.ts";
@@ -18,7 +20,8 @@ export interface DeployerDeps {
   functions: FunctionStore;
   catalog: Catalog;
   fleet: Pick<Fleet, "check" | "put" | "remove" | "stats">;
-  logs: FunctionLogs;
+  logs: Pick<FunctionLogs, "clear">;
+  metrics: Pick<Metrics, "forget">;
   requireAnnotation: boolean;
   /** How long a deletion waits for executions under way, ms. */
   drainMs: number;
@@ -68,7 +71,7 @@ export class Deployer {
     const input = this.#buildInput(request);
     return this.#lock.run(name, async () => {
       const { fleet, functions } = this.#deps;
-      const { artifact, analysis } = await this.#build(input);
+      const { artifact, analysis } = await this.#build(input, by.actor);
       await fleet.check(artifact).catch((error) => {
         throw new PlatformError("compile_failed", "The built artefact cannot be loaded", { cause: error });
       });
@@ -105,14 +108,39 @@ export class Deployer {
    * executions that outlasted the wait. Throws `function_not_found`.
    */
   async remove(name: string, by: Actor): Promise<number> {
-    const { functions, catalog, fleet, logs, drainMs } = this.#deps;
+    const { functions, catalog } = this.#deps;
     await this.#lock.run(name, async () => {
       catalog.get(name);
       await functions.remove(name, by);
-      catalog.remove(name);
-      await fleet.remove(name);
-      logs.clear(name);
+      await this.#withdraw(name);
     });
+    return this.#drain(name);
+  }
+
+  /** Takes in what another server on the same database has made of a function. */
+  refresh(name: string): Promise<void> {
+    return this.#lock.run(name, async () => {
+      const { functions, catalog } = this.#deps;
+      const [stored, known] = [await functions.get(name), catalog.find(name)];
+      if (stored) {
+        if (!known || !isSame(known, stored)) await this.#publish(stored);
+      } else if (known) {
+        await this.#withdraw(name);
+        void this.#drain(name);
+      }
+    });
+  }
+
+  async #withdraw(name: string): Promise<void> {
+    const { catalog, fleet, logs } = this.#deps;
+    catalog.remove(name);
+    await fleet.remove(name);
+    logs.clear(name);
+  }
+
+  /** Waits for the last executions; resolves with those that outlast the wait. */
+  async #drain(name: string): Promise<number> {
+    const { fleet, metrics, drainMs } = this.#deps;
     const active = async () => (await fleet.stats()).active[name] ?? 0;
     const endsAt = performance.now() + drainMs;
     let left = await active();
@@ -120,6 +148,7 @@ export class Deployer {
       await sleep(DRAIN_POLL_MS);
       left = await active();
     }
+    await metrics.forget(name);
     return left;
   }
 
@@ -165,14 +194,18 @@ export class Deployer {
       : { sources, requireAnnotation };
   }
 
-  async #build(input: BuildInput): Promise<{ artifact: Uint8Array; analysis: Analysis }> {
+  async #build(input: BuildInput, lane: string): Promise<{ artifact: Uint8Array; analysis: Analysis }> {
     try {
-      return await this.#deps.compiler.build(input);
+      return await this.#deps.compiler.build(input, lane);
     } catch (error) {
       throw buildError(error);
     }
   }
 }
+
+/** Keys change without a new revision. */
+const isSame = (known: StoredFunction, { id, revision, keys }: StoredFunction) =>
+  known.id === id && known.revision === revision && isDeepStrictEqual(known.keys, keys);
 
 function moduleInput(
   module: string,

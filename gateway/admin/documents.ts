@@ -74,6 +74,10 @@ export const versionsDocument = z.object({
 export const secretsDocument = z.object({
   secrets: z.array(z.object({ key: z.string(), updatedAt: instant })),
 });
+export const rotationDocument = z.object({
+  resealed: count.describe("values that another key had sealed"),
+  keyMade: z.boolean().describe("false: the keys are in the setting, and the former ones can leave it now"),
+});
 export const secretChangeDocument = z.object({ revision: count });
 
 const logLine = z.object({ level: z.enum(["debug", "info", "warn", "error"]), message: z.string() });

@@ -6,6 +6,7 @@ import { SCOPES } from "../scope.ts";
 import { MAX_SECRET_CHARACTERS } from "../store/secrets.ts";
 import type { Traffic } from "../traffic.ts";
 import { functionConfigSchema } from "./config-schema.ts";
+import type { Form } from "./operation.ts";
 
 /** Sources, bundle and source map together. */
 const MAX_ADMIN_BODY_BYTES = 64 * 1048576;
@@ -144,18 +145,14 @@ export const limitSchema = z.coerce.number().int().min(1).max(1000).default(100)
 export const listQuery = z.object({ limit: limitSchema });
 
 /**
- * The body, checked: JSON, or where `ofForm` can make something of it, a form. Throws `invalid_input` naming the field, and
+ * The body, checked: JSON, or where there is one for it, a form. Throws `invalid_input` naming the field, and
  * `payload_too_large`.
  */
-export async function bodyInput<T>(
-  request: Request,
-  schema: z.ZodType<T>,
-  ofForm?: (form: FormData) => Promise<unknown>,
-): Promise<T> {
+export async function bodyInput<T>(request: Request, schema: z.ZodType<T>, form?: Form): Promise<T> {
   const bytes = await readBody(request, MAX_ADMIN_BODY_BYTES);
   const type = request.headers.get("content-type") ?? "";
-  const isForm = ofForm && type.startsWith("multipart/form-data");
-  const value = isForm ? await ofForm(await parseForm(bytes, type)) : parseJson(bytes);
+  const isForm = form && type.startsWith("multipart/form-data");
+  const value = isForm ? await form.read(await parseForm(bytes, type)) : parseJson(bytes);
   return checked(schema, value, "body");
 }
 

@@ -52,7 +52,7 @@ function describe(one: Operation): object {
         required: true,
         content: {
           ...json(schemaOf(one.body, "input")),
-          ...(one.ofForm && { "multipart/form-data": { schema: { type: "object" } } }),
+          ...(one.form && { "multipart/form-data": { schema: one.form.schema } }),
         },
       },
     }),

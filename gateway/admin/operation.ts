@@ -20,6 +20,14 @@ export interface Call<Body, Query> {
   param(name: string): string;
 }
 
+/** A body as a form. */
+export interface Form {
+  /** JSON Schema of its fields. */
+  schema: object;
+  /** Makes the body of it, unchecked. */
+  read(form: FormData): Promise<unknown>;
+}
+
 /** One route of the admin API: what it takes, what it answers, who may call it. The OpenAPI description is made of these. */
 export interface Operation {
   method: "get" | "post" | "put" | "delete";
@@ -32,8 +40,8 @@ export interface Operation {
   summary: string;
   body?: z.ZodType;
   query?: z.ZodObject;
-  /** Makes a body of a form (`multipart/form-data`), for operations that take one as well. */
-  ofForm?(form: FormData): Promise<unknown>;
+  /** For operations that take their body as a form (`multipart/form-data`) as well. */
+  form?: Form;
   /** The good answer. */
   answer: { status: 200 | 201; schema?: z.ZodType; contentType?: string };
   /** Codes that it may refuse with, besides those that all have. */

@@ -14,13 +14,17 @@ import type { ServerDeps } from "../server.ts";
  * in `ports.ts`. Loaded when needed, so that `thimble list` does not wait for a bundler.
  */
 
+/** A builder that waits for the next deployment spares it half a second, and has about 200 MB. */
+const BUILDER_IDLE_MS = 300_000;
+
 /** The server's parts, for these settings. */
 export async function wireServer(config: Config, log: Logger): Promise<ServerDeps> {
   const { Builder } = await import("../../index.ts");
-  const builder = new Builder();
+  const builder = new Builder({ idleMs: BUILDER_IDLE_MS });
   const compiler: Compiler = {
-    build: (input) => builder.build(input),
-    rebuild: async (artifact) => (await builder.rebuild(artifact)).artifact,
+    build: (input, lane) => builder.build(input, lane),
+    rebuild: async (artifact) => (await builder.rebuild(artifact, "rebuild")).artifact,
+    warm: () => builder.warm(),
     close: () => builder.close(),
   };
   const execution = config.workers.count === 0 ? wireInProcess(config, log) : wireWorkers(config, log);

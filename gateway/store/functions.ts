@@ -135,6 +135,12 @@ export class FunctionStore {
     return readFunction(this.#db, this.#vault, name);
   }
 
+  /** What each function is at: it is the same as long as this is. */
+  async revisions(): Promise<{ name: string; id: string; revision: number }[]> {
+    const { name, id, revision } = functions;
+    return this.#db.select({ name, id, revision }).from(functions);
+  }
+
   /** Newest first; without the artefacts. */
   async versions(functionId: string): Promise<StoredVersion[]> {
     const rows = await this.#db

@@ -1,12 +1,14 @@
 import { sql } from "drizzle-orm";
 import type { Config } from "../config.ts";
 import { AuditStore } from "./audit.ts";
+import { ChangeFeed, type ChangeListener } from "./change-feed.ts";
 import { connectEmbedded, connectPostgres } from "./connect.ts";
 import { FunctionStore } from "./functions.ts";
 import { InvocationStore } from "./invocations.ts";
 import { KeyStore } from "./keys.ts";
+import { MasterKeys } from "./master-keys.ts";
 import { SecretStore } from "./secrets.ts";
-import { openVault } from "./vault.ts";
+import { Vault } from "./vault.ts";
 
 /** The platform's own state. */
 export interface Store {
@@ -15,6 +17,8 @@ export interface Store {
   secrets: SecretStore;
   keys: KeyStore;
   audit: AuditStore;
+  /** From now on, tells of changes that any server on the same database makes. The embedded one has a single server. */
+  follow(listener: ChangeListener): void;
   /** Rejects when the database cannot be asked. */
   ping(): Promise<void>;
   close(): Promise<void>;
@@ -28,22 +32,30 @@ type StoreConfig = Pick<Config, "store" | "dataDir"> & { masterKey?: string | un
  */
 export async function openStore(config: StoreConfig): Promise<Store> {
   const { url } = config.store;
-  const vault = openVault(config);
+  const masterKeys = new MasterKeys(config);
+  const vault = new Vault(masterKeys.keys);
   const { db, close } =
     url === undefined ? await connectEmbedded(config.dataDir) : await connectPostgres(url);
   try {
     const invocations = new InvocationStore(db);
+    let feed: ChangeFeed | undefined;
     await invocations.abortOrphans();
     return {
       functions: new FunctionStore(db, vault),
       invocations,
-      secrets: new SecretStore(db, vault),
+      secrets: new SecretStore(db, vault, masterKeys),
       keys: new KeyStore(db),
       audit: new AuditStore(db),
+      follow: (listener) => {
+        if (url !== undefined) feed = new ChangeFeed(url, listener);
+      },
       ping: async () => {
         await db.execute(sql`select 1`);
       },
-      close,
+      close: async () => {
+        await feed?.close();
+        await close();
+      },
     };
   } catch (error) {
     await close();

@@ -1,6 +1,7 @@
 import { and, eq, sql } from "drizzle-orm";
 import type { Database } from "./connect.ts";
 import { changed } from "./functions.ts";
+import type { MasterKeys } from "./master-keys.ts";
 import { readFunction, type StoredFunction, secretOwner } from "./read-functions.ts";
 import { functionSecrets, functions } from "./schema.ts";
 import type { Vault } from "./vault.ts";
@@ -25,9 +26,13 @@ export class TooManySecretsError extends Error {
 export class SecretStore {
   readonly #db: Database;
   readonly #vault: Vault;
-  constructor(db: Database, vault: Vault) {
+  readonly #masterKeys: Pick<MasterKeys, "add" | "forgetFormer">;
+  #rotating: Promise<unknown> = Promise.resolve();
+
+  constructor(db: Database, vault: Vault, masterKeys: Pick<MasterKeys, "add" | "forgetFormer">) {
     this.#db = db;
     this.#vault = vault;
+    this.#masterKeys = masterKeys;
   }
 
   async names(functionId: string): Promise<SecretName[]> {
@@ -81,7 +86,46 @@ export class SecretStore {
       return removed.length === 0 && key !== undefined ? undefined : readFunction(tx, this.#vault, name);
     });
   }
+
+  /**
+   * Seals all values anew, with a new key where the keys are in the data folder, and with the first one of the setting otherwise. The
+   * former key is forgotten last, so that a crash at any point leaves what can be opened. Resolves with how many were sealed anew.
+   */
+  rotateKey(): Promise<{ resealed: number; keyMade: boolean }> {
+    const rotated = this.#rotating.then(async () => {
+      const key = this.#masterKeys.add();
+      if (key) this.#vault.sealWith(key);
+      const resealed = await this.#resealAll();
+      this.#masterKeys.forgetFormer();
+      return { resealed, keyMade: key !== undefined };
+    });
+    this.#rotating = rotated.catch(() => {});
+    return rotated;
+  }
+
+  async #resealAll(): Promise<number> {
+    return this.#db.transaction(async (tx) => {
+      // Whoever sets a secret seals it behind this lock, and so with the new key.
+      await tx.execute(sql`lock table ${functions} in share row exclusive mode`);
+      const rows = await tx.select().from(functionSecrets);
+      const old = rows.filter(({ sealed }) => !this.#vault.isCurrent(sealed));
+      for (let at = 0; at < old.length; at += RESEAL_ROWS) {
+        const records = old.slice(at, at + RESEAL_ROWS).map(({ functionId, key, sealed }) => {
+          const owner = secretOwner(functionId, key);
+          return { id: functionId, key, sealed: this.#vault.seal(this.#vault.open(sealed, owner), owner) };
+        });
+        await tx.execute(sql`
+          update ${functionSecrets} as secret set sealed = fresh.sealed
+          from json_to_recordset(${JSON.stringify(records)}::json) as fresh(id uuid, key text, sealed text)
+          where secret.function_id = fresh.id and secret.key = fresh.key`);
+      }
+      return old.length;
+    });
+  }
 }
+
+/** How many values are sealed anew by one statement. */
+const RESEAL_ROWS = 1_000;
 
 /** Counts the revision up, which keeps other changes of the function out until the end of the transaction. */
 async function lock(tx: Pick<Database, "update">, name: string): Promise<string | undefined> {

@@ -1,6 +1,4 @@
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from "node:crypto";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 
 /** A sealed value cannot be opened: another key sealed it, or it was changed. */
 export class VaultError extends Error {
@@ -13,35 +11,54 @@ export class VaultError extends Error {
 }
 
 const CIPHER = "aes-256-gcm";
-const KEY_BYTES = 32;
 /** NIST SP 800-38D, section 8.2: 96 bits, random for each value. */
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 
+interface MasterKey {
+  /** Tells keys apart without saying anything about them. */
+  id: string;
+  bytes: Uint8Array;
+}
+
 /** Seals values with AES-256-GCM. What a value belongs to is authenticated with it, so that none can be put in another's place. */
 export class Vault {
-  readonly #key: Uint8Array;
-  /** Tells keys apart without saying anything about them. */
-  readonly #keyId: string;
+  /** The first one seals, all open. */
+  #keys: readonly MasterKey[];
 
-  /** @param key 32 bytes */
-  constructor(key: Uint8Array) {
-    this.#key = key;
-    this.#keyId = createHash("sha256").update("thimble master key").update(key).digest("hex").slice(0, 8);
+  /** @param keys 32 bytes each; the first one seals, the others open what they sealed before it. */
+  constructor(keys: readonly Uint8Array[]) {
+    this.#keys = keys.map(named);
+  }
+
+  /** Seals with this key from now on; what others sealed can still be opened. */
+  sealWith(key: Uint8Array): void {
+    this.#keys = [named(key), ...this.#keys];
+  }
+
+  /** Whether the key that seals now sealed this. */
+  isCurrent(sealed: string): boolean {
+    return sealed.startsWith(`${this.#current.id}.`);
+  }
+
+  get #current(): MasterKey {
+    return this.#keys[0]!;
   }
 
   /** `<key id>.<base64url of nonce, ciphertext, tag>`. */
   seal(value: string, owner: string): string {
     const nonce = randomBytes(NONCE_BYTES);
-    const cipher = createCipheriv(CIPHER, this.#key, nonce).setAAD(Buffer.from(owner));
+    const { id, bytes } = this.#current;
+    const cipher = createCipheriv(CIPHER, bytes, nonce).setAAD(Buffer.from(owner));
     const sealed = Buffer.concat([nonce, cipher.update(value, "utf8"), cipher.final(), cipher.getAuthTag()]);
-    return `${this.#keyId}.${sealed.toString("base64url")}`;
+    return `${id}.${sealed.toString("base64url")}`;
   }
 
   /** Throws {@link VaultError}. */
   open(sealed: string, owner: string): string {
     const [keyId, text = ""] = sealed.split(".");
-    if (keyId !== this.#keyId) {
+    const key = this.#keys.find(({ id }) => id === keyId);
+    if (!key) {
       throw new VaultError(
         "master_key_wrong",
         "The secrets in the platform's database were sealed with another master key. Set THIMBLE_MASTER_KEY to that one, or restore master-key in the data folder",
@@ -49,7 +66,7 @@ export class Vault {
     }
     const bytes = Buffer.from(text, "base64url");
     try {
-      const decipher = createDecipheriv(CIPHER, this.#key, bytes.subarray(0, NONCE_BYTES))
+      const decipher = createDecipheriv(CIPHER, key.bytes, bytes.subarray(0, NONCE_BYTES))
         .setAAD(Buffer.from(owner))
         .setAuthTag(bytes.subarray(-TAG_BYTES));
       return (
@@ -61,48 +78,7 @@ export class Vault {
   }
 }
 
-const masterKeyPath = (dataDir: string): string => join(dataDir, "master-key");
-
-/**
- * The vault of a server: its key from the setting, else from `master-key` in the data folder, which the first call makes
- * (256 random bits, mode 0600). Throws {@link VaultError} for a file that holds no key.
- */
-export function openVault({
-  masterKey,
-  dataDir,
-}: {
-  masterKey?: string | undefined;
-  dataDir: string;
-}): Vault {
-  const text = masterKey ?? readKeyFile(dataDir) ?? makeKeyFile(dataDir);
-  const key = decodeMasterKey(text);
-  if (key) return new Vault(key);
-  throw new VaultError(
-    "master_key_invalid",
-    `${masterKeyPath(dataDir)} does not hold 32 bytes in base64 or hexadecimal`,
-  );
-}
-
-/** 32 bytes as 64 hexadecimal digits or in base64 (either alphabet); undefined for anything else. */
-export function decodeMasterKey(text: string): Uint8Array | undefined {
-  if (/^[0-9a-f]{64}$/i.test(text)) return Buffer.from(text, "hex");
-  if (!/^[A-Za-z0-9+/_-]{43}=?$/.test(text)) return undefined;
-  const bytes = Buffer.from(text, "base64");
-  return bytes.length === KEY_BYTES ? bytes : undefined;
-}
-
-function readKeyFile(dataDir: string): string | undefined {
-  try {
-    return readFileSync(masterKeyPath(dataDir), "utf8").trim();
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw error;
-  }
-}
-
-function makeKeyFile(dataDir: string): string {
-  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
-  const text = randomBytes(KEY_BYTES).toString("base64url");
-  writeFileSync(masterKeyPath(dataDir), `${text}\n`, { mode: 0o600, flag: "wx" });
-  return text;
-}
+const named = (bytes: Uint8Array): MasterKey => ({
+  id: createHash("sha256").update("thimble master key").update(bytes).digest("hex").slice(0, 8),
+  bytes,
+});

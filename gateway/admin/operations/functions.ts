@@ -2,7 +2,7 @@ import type { FunctionConfig } from "../../../compiler/types.ts";
 import type { DeployedFunction } from "../../catalog.ts";
 import type { AdminDeps } from "../app.ts";
 import { authorize } from "../authenticate.ts";
-import { deploymentOfForm } from "../deploy-form.ts";
+import { deploymentForm } from "../deploy-form.ts";
 import {
   changedDocument,
   deletedDocument,
@@ -32,7 +32,7 @@ export const functionOperations = [
     summary:
       "Analyse, build, store and make live; 200 instead of 201 when the same content had been deployed before",
     body: deploySchema,
-    ofForm: deploymentOfForm,
+    form: deploymentForm,
     answer: { status: 201, schema: deploymentDocument },
     errors: ["analysis_failed", "compile_failed", "payload_too_large"],
     async handle({ c, deps, body }) {
@@ -88,7 +88,6 @@ export const functionOperations = [
     async handle({ c, deps, param }) {
       const name = param("name");
       const stillRunning = await deps.deployer.remove(name, c.get("by"));
-      await deps.metrics.forget(name);
       deps.log.info({ requestId: c.get("requestId"), function: name, stillRunning }, "deleted");
       return c.json({ name, deleted: true, stillRunning });
     },

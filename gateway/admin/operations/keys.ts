@@ -72,10 +72,8 @@ export const keyOperations = [
 ];
 
 /** Protected functions carry the keys that they take. */
-async function refreshProtected({ catalog, deployer, store }: AdminDeps): Promise<void> {
-  for (const { name, keys } of catalog.list()) {
-    if (keys !== null) await deployer.change(name, () => store.functions.get(name));
-  }
+async function refreshProtected({ catalog, deployer }: AdminDeps): Promise<void> {
+  for (const { name, keys } of catalog.list()) if (keys !== null) await deployer.refresh(name);
 }
 
 const view = ({ functionName, ...key }: StoredKey) => ({ ...key, function: functionName });

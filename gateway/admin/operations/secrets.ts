@@ -1,6 +1,6 @@
 import { PlatformError } from "../../errors.ts";
 import { MAX_SECRET_CHARACTERS, MAX_SECRETS, TooManySecretsError } from "../../store/secrets.ts";
-import { secretChangeDocument, secretsDocument } from "../documents.ts";
+import { rotationDocument, secretChangeDocument, secretsDocument } from "../documents.ts";
 import { checked, secretKeySchema, secretSchema, secretsSchema } from "../input.ts";
 import { type Call, operation } from "../operation.ts";
 
@@ -58,6 +58,20 @@ export const secretOperations = [
     answer: { status: 200, schema: secretChangeDocument },
     errors: ["function_not_found", "secret_not_found"],
     handle: (call) => remove(call, call.param("key")),
+  }),
+  operation({
+    method: "post",
+    path: "/v1/master-key/rotation",
+    scope: "admin",
+    summary:
+      "Seal all secrets with a new master key; where the keys are in THIMBLE_MASTER_KEY, with the first of them",
+    answer: { status: 200, schema: rotationDocument },
+    errors: [],
+    async handle({ c, deps }) {
+      const rotated = await deps.store.secrets.rotateKey();
+      deps.log.info({ requestId: c.get("requestId"), ...rotated }, "master key rotated");
+      return c.json(rotated);
+    },
   }),
 ];
 

@@ -57,12 +57,26 @@ const rm = command("rm", "remove variables and secrets")
     context.print(document, () => `Removed ${keys.join(", ")} of ${name}`);
   });
 
+const rotateKey = command("rotate-key", "seal all secrets with a new master key").action(async (options) => {
+  const context = contextOf(options);
+  type Document = { resealed: number; keyMade: boolean };
+  const document = await context.client.call<Document>("POST", "/v1/master-key/rotation");
+  context.print(document, () => {
+    const { resealed, keyMade } = document;
+    const how = keyMade
+      ? "with a new key, which is in master-key of the server's data folder: back it up"
+      : "with the first key in THIMBLE_MASTER_KEY; the others are not needed any more";
+    return `Sealed ${resealed} ${resealed === 1 ? "secret" : "secrets"} ${how}`;
+  });
+});
+
 /** `secrets`: a function's variables and secrets. */
 export const secrets = new Command("secrets")
   .description("set, list and remove a function's variables and secrets")
   .addCommand(set)
   .addCommand(list)
-  .addCommand(rm);
+  .addCommand(rm)
+  .addCommand(rotateKey);
 
 /** One line from the terminal, unseen; or everything on standard input, without the newline at its end. */
 async function readValue(key: string, wanted: number): Promise<string> {
