@@ -51,7 +51,7 @@ export function originalPlaces(
     return code === COMMA || code === SEMICOLON || at >= mappings.length;
   };
 
-  for (let line = 0; line <= lastLine && at <= mappings.length; line++) {
+  for (let line = 0; line <= lastLine; line++) {
     const here = byLine.get(line);
     for (const index of here ?? []) found[index] = place;
     let column = 0;
