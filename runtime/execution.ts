@@ -482,6 +482,7 @@ export class Execution extends Sandbox implements Waiting {
       case Op.write:
       case Op.turn:
       case Op.transcode:
+      case Op.flush:
       case Op.crypto:
         return this.#ownOperations.start(op, text, bytes);
       default:

@@ -1,5 +1,4 @@
 import {
-  type Coding,
   type CryptoCall,
   codings,
   type DecodeRequest,
@@ -13,6 +12,8 @@ import {
   ResponseFlag,
   type ResponseHead,
   responseHeadLines,
+  type TranscodeOptions,
+  type TranscodeRequest,
 } from "./protocol.ts";
 
 /** Longest JSON of each message, bytes: the host parses it on the thread that serves requests. */
@@ -24,6 +25,7 @@ export const messageLimits = {
   query: 1024 * 1024,
   crypto: 64 * 1024,
   call: 128 * 1024,
+  transcode: 64 * 1024,
   number: 32,
 } as const;
 
@@ -177,11 +179,28 @@ export function readNumber(text: Uint8Array): number {
   return Number(decoder.decode(text));
 }
 
-export function readCoding(text: Uint8Array): Coding {
-  if (text.length > messageLimits.number) throw new GuestMessageError("number");
-  const coding = decoder.decode(text) as Coding;
-  if (!codings.includes(coding)) throw new GuestMessageError("number");
-  return coding;
+const transcodeNumbers = ["level", "windowBits", "memLevel", "strategy", "flush", "finishFlush"] as const;
+
+/** Whether the numbers are any that the coding knows is for zlib to say. */
+export function readTranscodeRequest(text: Uint8Array): TranscodeRequest {
+  const { coding, options: given } = object("transcode", parse("transcode", text));
+  if (!codings.includes(coding as TranscodeRequest["coding"])) throw new GuestMessageError("transcode");
+  const { params, dictionary, rejectGarbageAfterEnd, ...numbers } = object("transcode", given);
+  const options: TranscodeOptions = { rejectGarbageAfterEnd: rejectGarbageAfterEnd === true };
+  for (const name of transcodeNumbers)
+    if (numbers[name] !== undefined) options[name] = integer("transcode", numbers[name]);
+  const shownDictionary = optionalString("transcode", dictionary);
+  if (shownDictionary !== undefined) options.dictionary = shownDictionary;
+  if (params !== undefined) {
+    const list = Object.entries(object("transcode", params));
+    options.params = Object.fromEntries(list.map(([name, value]) => [name, integer("transcode", value)]));
+  }
+  return { coding: coding as TranscodeRequest["coding"], options };
+}
+
+function integer(kind: Kind, value: unknown): number {
+  if (!Number.isInteger(value)) throw new GuestMessageError(kind);
+  return value as number;
 }
 
 export function readCryptoCall(text: Uint8Array): CryptoCall {

@@ -88,7 +88,7 @@ export class Instance implements Meters {
           op === Op.load
             ? this.#offer(parts, view(text, textLength))
             : guest().op(op, view(text, textLength), this.writable(bytes, bytesLength)),
-        fill: (pointer: number) => this.#fill(pointer),
+        fill: (pointer: number, length: number) => this.#fill(pointer, length),
       },
       wasi_snapshot_preview1: wasiImports(guest, (pointer, length) => this.writable(pointer, length)),
       env: engineImports,
@@ -162,7 +162,10 @@ export class Instance implements Meters {
     return part.length;
   }
 
-  #fill(pointer: number): void {
+  /** The length may be the guest's word: a buffer that is not filled to its end holds what the guest left there, which must not be run. */
+  #fill(pointer: number, length: number): void {
+    if (this.#input.reduce((sum, part) => sum + part.length, 0) !== length)
+      throw new GuestMessageError("number");
     let at = pointer >>> 0;
     for (const part of this.#input) {
       this.writable(at, part.length).set(part);

@@ -2,17 +2,16 @@ import {
   GuestMessageError,
   messageLimits,
   messageSize,
-  readCoding,
   readCryptoCall,
   readFetchRequest,
   readNumber,
   readQueryRequest,
+  readTranscodeRequest,
 } from "./guest-message.ts";
 import { transcode } from "./host/transcode.ts";
 import { callSubtle } from "./host/web-crypto.ts";
 import { Sink, SinkCancelled, Source, type Writing } from "./pipes.ts";
 import {
-  type Coding,
   type CryptoCall,
   Event,
   type FetchRequest,
@@ -21,6 +20,7 @@ import {
   Op,
   type QueryRequest,
   Refused,
+  type TranscodeRequest,
 } from "./protocol.ts";
 import { type DatabaseSession, HostError, type HostServices } from "./services.ts";
 
@@ -31,8 +31,10 @@ const limits = {
   fetches: 50,
   fetchesAtOnce: 6,
   queries: 10_000,
-  /** Each holds up to 256 KiB of the host's memory. */
-  transcodings: 32,
+  /** In all, and under way at once by Brotli, which holds up to 24 MiB of the host's memory each; others hold up to 0.5 MiB. */
+  transcodings: 100,
+  transcodingsAtOnce: 32,
+  brotliAtOnce: 4,
   cryptoCalls: 20_000,
   /** Bytes of requests, queries and cryptographic calls that the host holds for one invocation. */
   heldBytes: 32 * 1024 * 1024,
@@ -62,6 +64,7 @@ export class Operations {
   readonly #sources = new Map<number, Source>();
   readonly #sinks = new Map<number, Writing>();
   #started = { timers: 0, fetches: 0, queries: 0, transcodings: 0, cryptoCalls: 0 };
+  #transcoding = { all: 0, brotli: 0 };
   #fetching = 0;
   #heldBytes = 0;
   #waitingFetches: (() => void)[] = [];
@@ -116,7 +119,9 @@ export class Operations {
         return this.#turn();
       case Op.transcode:
         if (++this.#started.transcodings > limits.transcodings) return Refused.tooMany;
-        return this.#transcode(readCoding(text));
+        return this.#transcode(readTranscodeRequest(text));
+      case Op.flush:
+        return this.#flush(readNumber(text), bytes);
       case Op.crypto: {
         if (++this.#started.cryptoCalls > limits.cryptoCalls) return Refused.tooMany;
         if (text.length > messageLimits.crypto) return Refused.tooLarge;
@@ -204,12 +209,31 @@ export class Operations {
     return id;
   }
 
-  #transcode(coding: Coding): number {
+  #transcode(request: TranscodeRequest): number {
+    const atOnce = this.#transcoding;
+    const heavy = request.coding.endsWith(" brotli");
+    if (atOnce.all >= limits.transcodingsAtOnce || (heavy && atOnce.brotli >= limits.brotliAtOnce))
+      return Refused.tooMany;
+    atOnce.all++;
+    if (heavy) atOnce.brotli++;
+    const { sink, readable, closed } = transcode(request);
+    void closed.then(() => {
+      atOnce.all--;
+      if (heavy) atOnce.brotli--;
+    });
     const id = this.#nextId++;
-    const { sink, readable } = transcode(coding);
     this.addSink(id, sink);
     this.addSource(id, readable);
     return id;
+  }
+
+  #flush(to: number, [kind]: Uint8Array): number {
+    const sink = this.#sinks.get(to);
+    if (sink?.flush === undefined || sink.busy || kind === undefined) throw new GuestMessageError("number");
+    return this.#run(async () => {
+      await sink.flush!(kind);
+      return { text: "", bytes: empty };
+    });
   }
 
   #timer(delay: number): number {

@@ -46,6 +46,8 @@ export interface Writing {
   readonly busy: boolean;
   /** Takes the bytes over. Resolves when more are wanted, rejects when nobody takes them any more. */
   write(bytes: Uint8Array): Promise<void>;
+  /** Makes what it holds back come out; absent where nothing is. */
+  flush?(kind: number): Promise<void>;
   close(): void;
   /** Breaks off. */
   fail(reason: unknown): void;

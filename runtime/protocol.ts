@@ -51,7 +51,7 @@ export const Op = {
   close: 13,
   /** Completes with nothing as soon as the microtask queue is empty. */
   turn: 14,
-  /** Compress or decompress. text: the {@link Coding}. The operation's number is that of a sink and of a source; it never completes. */
+  /** Compress or decompress. text: {@link TranscodeRequest}. The operation's number is that of a sink and of a source; it never completes. */
   transcode: 15,
   /** A call of `crypto.subtle`. text: {@link CryptoCall}, bytes: its payload. Completes with the value and its payload, tagged alike. */
   crypto: 16,
@@ -75,6 +75,11 @@ export const Op = {
   result: 21,
   /** `bytes` receives the result of a call. Returns 0. */
   take: 22,
+  /**
+   * What a sink of {@link Op.transcode} holds back comes out of its source. text: its number, bytes: one byte, the kind of flush as zlib and
+   * Brotli number them. Completes when that has been read; not while a write is under way.
+   */
+  flush: 23,
 } as const;
 export type Op = (typeof Op)[keyof typeof Op];
 
@@ -107,16 +112,39 @@ export interface DecodeRequest {
   length: number;
 }
 
-/** What {@link Op.transcode} does. */
+/** What {@link Op.transcode} does; `unzip` is gzip or deflate, whatever the first byte says. */
 export const codings = [
   "compress gzip",
   "compress deflate",
   "compress deflate-raw",
+  "compress brotli",
   "decompress gzip",
   "decompress deflate",
   "decompress deflate-raw",
+  "decompress brotli",
+  "decompress unzip",
 ] as const;
 export type Coding = (typeof codings)[number];
+
+export interface TranscodeRequest {
+  coding: Coding;
+  options: TranscodeOptions;
+}
+
+/** What Node's zlib takes by these names. */
+export interface TranscodeOptions {
+  level?: number;
+  windowBits?: number;
+  memLevel?: number;
+  strategy?: number;
+  flush?: number;
+  finishFlush?: number;
+  /** Brotli's, by number. */
+  params?: Record<number, number>;
+  /** Base64. */
+  dictionary?: string;
+  rejectGarbageAfterEnd?: boolean;
+}
 
 /**
  * Operations that start something return a number > 0, or one of these when the host refuses at once.

@@ -65,6 +65,7 @@ test("what would take long on the thread that all share is refused", async () =>
       () => new Intl.DisplayNames("en", { type: "language" }).of("en" + "-aaaaa".repeat(5_000)),
       () => [...new Intl.Segmenter().segment("a".repeat(50_000))].length,
       () => (10n ** 9000n).toLocaleString().length,
+      () => zlib.brotliCompressSync("a", { params: { [zlib.constants.BROTLI_PARAM_LARGE_WINDOW]: 1 } }).length,
       () => zlib.gunzipSync(zlib.gzipSync(Buffer.alloc(2_000_000)), { maxOutputLength: 1000 }).length,
     ].map(attempt);`;
   assert.deepEqual(await answer(source), [
@@ -82,7 +83,30 @@ test("what would take long on the thread that all share is refused", async () =>
     "RangeError",
     "RangeError",
     "RangeError",
+    "ERR_BROTLI_INVALID_PARAM",
     "ERR_BUFFER_TOO_LARGE",
+  ]);
+});
+
+test("streams that hold the host's memory are few at a time, and those that have ended do not count", async () => {
+  const source = `import zlib from "node:zlib"; import { once } from "node:events";
+    const open = async (make, count) => {
+      const streams = Array.from({ length: count }, make);
+      const results = await Promise.all(streams.map((s) => new Promise((done) => {
+        s.on("error", (e) => done(e.code)); s.write("a", () => done("open"));
+      })));
+      const ended = streams.filter((s) => !s.closed).map((s) => once(s.destroy(), "close"));
+      await Promise.all(ended);
+      await new Promise((next) => setTimeout(next, 20));
+      return results.filter((r) => r === "open").length + " " + [...new Set(results)].sort();
+    };
+    export default async () => [
+      await open(() => zlib.createBrotliCompress(), 6), await open(() => zlib.createGzip(), 40), await open(() => zlib.createGzip(), 10),
+    ];`;
+  assert.deepEqual(await answer(source), [
+    "4 open,too_many_operations",
+    "32 open,too_many_operations",
+    "10 open",
   ]);
 });
 

@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { databaseOf, type RunOptions, sandboxes, text } from "./support/sandbox.ts";
+import { BuildSandbox } from "../compiler/engine/build-sandbox.ts";
+import { GuestMessageError } from "../runtime/guest-message.ts";
+import { Instance } from "../runtime/instance.ts";
+import { databaseOf, engine, type RunOptions, sandboxes, text } from "./support/sandbox.ts";
 
 /**
  * The guest library runs in the sandbox: a function can get hold of its native `host` function and say anything to the host.
@@ -68,13 +71,16 @@ describe("messages that the guest library never sends", () => {
     "a timer of a megabyte": "host(5, '9'.repeat(1e6))",
     "a clock without room": "host(10, '', new Uint8Array(1))",
     "a chunk that is too large": "host(12, '0', new Uint8Array(262145))",
-    "a coding that there is not": "host(15, 'compress zip')",
+    "a coding that there is not": `host(15, '{"coding":"compress zip","options":{}}')`,
     "a cryptographic call without arguments": `host(16, '{"method":"digest"}')`,
     "text to decode that is longer than its bytes": `host(17, '{"id":1,"encoding":"big5","length":99}', new Uint8Array(9))`,
     "an encoding that there is not": `host(17, '{"id":1,"encoding":"x","length":1}', new Uint8Array(9))`,
     "a result that has no room": `host(17, '{"id":1,"encoding":"big5","length":9}', new Uint8Array(9).fill(255))`,
     "the end before there is an answer": "host(9)",
     "a part of the library that there is not": "host(18, '99')",
+    "a coding's options that are no numbers": `host(15, '{"coding":"compress gzip","options":{"level":"9"}}')`,
+    "a flush of what does not compress": "host(23, '0', new Uint8Array(1))",
+    "a flush of no kind": `host(23, String(host(15, '{"coding":"compress gzip","options":{}}')))`,
   };
   for (const [name, call] of Object.entries(malformed)) {
     test(`${name} ends the sandbox`, async () => {
@@ -93,6 +99,20 @@ describe("messages that the guest library never sends", () => {
       `host(1, '201\\n0\\n'); host(1, '500\\n0\\n'); host(2, '{"name":"E","message":"m"}'); return 1`,
     );
     assert.ok(answered.outcome.kind === "completed" && answered.outcome.response.status === 201);
+  });
+
+  test("what is run is what the host has brought, at the length that it says", async () => {
+    for (const [length, ...parts] of [
+      [4096],
+      [4096, new Uint8Array(8)],
+      [8, new Uint8Array(4096)],
+    ] as const) {
+      const instance = new Instance(engine);
+      instance.restore(engine.plain);
+      instance.bind(new BuildSandbox(instance));
+      instance.provide(...parts);
+      await assert.rejects(instance.runBytecode(length), GuestMessageError);
+    }
   });
 
   test("bodies of requests that wait are held up to a bound", async () => {

@@ -42,7 +42,7 @@ export const BridgeSlot = { host: 0, random: 1, track: 2, load: 3, latin1: 4 } a
  * - table slot {@link BridgeSlot.random}: `random()`, xorshift128+ (Vigna 2014) over the globals `seed0` and `seed1`.
  * - table slot {@link BridgeSlot.track}: the engine's hook for promises that are rejected while nobody listens, and for those that
  *   somebody listens to after all; calls the guest's `tracker(promise, reason, handled)`.
- * - table slot {@link BridgeSlot.load}: `load(length)`, the value of a script whose bytecode the host's `fill` brings.
+ * - table slot {@link BridgeSlot.load}: `load(length)`, the value of a script whose bytecode the host's `fill` brings: all of it, or `fill` throws.
  * - table slot {@link BridgeSlot.latin1}: `latin1(text)`, whether a string has no character beyond Latin-1.
  *
  * It does in WebAssembly what would otherwise take a dozen calls between host and sandbox for each request.
@@ -62,7 +62,7 @@ export function bridge(): Module {
     importFunction("env", name, params, results);
 
   const op = importFunction(hostModule, "op", [i32, i32, i32, i32, i32], [i32]);
-  const fill = importFunction(hostModule, "fill", [i32], []);
+  const fill = importFunction(hostModule, "fill", [i32, i32], []);
   const malloc = c("malloc", [i32], [i32]);
   const free = c("free", [i32], []);
   const getContext = c("qjs_get_context_ptr", [], [i32]);
@@ -152,7 +152,7 @@ export function bridge(): Module {
     const code = new Assembler().call(getContext).set(context);
     code.get(textLength).get(bytesLength).op(Opcode.i32Add).i32(1).op(Opcode.i32Add).call(malloc).tee(buffer);
     code.op(Opcode.i32Eqz).if().op(Opcode.unreachable).end();
-    code.get(buffer).call(fill);
+    code.get(buffer).get(textLength).get(bytesLength).op(Opcode.i32Add).call(fill);
     enterFrame(code, frameSize, frame);
     code.get(frame).get(event).op(Opcode.i64ExtendI32U).memory(Opcode.i64Store, 0);
     code.get(frame).get(id).op(Opcode.i64ExtendI32U).memory(Opcode.i64Store, valueSize);
@@ -201,7 +201,7 @@ export function bridge(): Module {
   {
     const [length, buffer, result, frame] = [0, 1, 2, 3] as const;
     const code = new Assembler().get(length).call(malloc).tee(buffer).op(Opcode.i32Eqz);
-    code.if().op(Opcode.unreachable).end().get(buffer).call(fill);
+    code.if().op(Opcode.unreachable).end().get(buffer).get(length).call(fill);
     code.get(buffer).get(length).call(evalBytecode).set(result);
     // the bytecode would stay in freed memory and so in the image
     code.get(buffer).i32(0).get(length).raw([0xfc, 0x0b, 0x00]).get(buffer).call(free);
@@ -287,7 +287,7 @@ export function bridge(): Module {
   const [loadBuffer, loadLength, loadValue] = [4, 5, 6] as const;
   const loadCode = new Assembler().get(argv).memory(Opcode.i64Load).op(Opcode.i32WrapI64).set(loadLength);
   loadCode.get(loadLength).call(malloc).tee(loadBuffer).op(Opcode.i32Eqz).if().op(Opcode.unreachable).end();
-  loadCode.get(loadBuffer).call(fill);
+  loadCode.get(loadBuffer).get(loadLength).call(fill);
   loadCode.get(loadBuffer).get(loadLength).call(evalBytecode).memory(Opcode.i64Load).set(loadValue);
   loadCode.get(loadBuffer).i32(0).get(loadLength).raw([0xfc, 0x0b, 0x00]).get(loadBuffer).call(free);
   loadCode.get(loadValue);

@@ -1,11 +1,9 @@
 import type { Coding } from "../protocol.ts";
-import { Op } from "../protocol.ts";
 import { bytesOf, isBufferSource } from "./blob.ts";
-import { start } from "./host.ts";
-import { closeSink, readSource, release, writeSink } from "./pipes.ts";
+import { closeSink, openTranscoder, readSource, release, writeSink } from "./pipes.ts";
 import { type ReadableStream, streamLibrary, type WritableStream } from "./stream.ts";
 
-const formats = ["deflate", "deflate-raw", "gzip"];
+const formats = ["brotli", "deflate", "deflate-raw", "gzip"];
 
 /** What both directions are: the host does the work, at the pace at which the result is read. */
 abstract class Transcoder {
@@ -18,7 +16,7 @@ abstract class Transcoder {
       throw new TypeError(`"${name}" is not a compression format: ${formats.join(", ")}`);
     let opened = 0;
     const id = (): number => {
-      opened ||= start("compression", Op.transcode, `${direction} ${name}` as Coding, undefined, () => {});
+      opened ||= openTranscoder(`${direction} ${name}` as Coding, { rejectGarbageAfterEnd: true });
       return opened;
     };
     const wanted = Promise.withResolvers<void>();
@@ -26,7 +24,8 @@ abstract class Transcoder {
     let input: WritableStreamDefaultController;
     const broken = Promise.withResolvers<never>();
     broken.promise.catch(() => {});
-    const fail = (error: unknown) => {
+    const fail = (cause: unknown) => {
+      const error = damaged(cause);
       broken.reject(error);
       input.error(error);
       output.error(error);
@@ -71,7 +70,7 @@ abstract class Transcoder {
           await Promise.race([writeSink(id(), bytesOf(chunk)), broken.promise]);
         } catch (error) {
           fail(error);
-          throw error;
+          throw damaged(error);
         }
       },
       async close() {
@@ -90,6 +89,12 @@ abstract class Transcoder {
     return this.#writable;
   }
 }
+
+/** What zlib says of its input is one error here. */
+const damaged = (error: unknown): unknown =>
+  /^(?:Z_|ERR_)/.test((error as { code?: string }).code ?? "")
+    ? new TypeError("The compressed data is not valid", { cause: error })
+    : error;
 
 export class CompressionStream extends Transcoder {
   constructor(format: string) {

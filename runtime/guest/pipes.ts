@@ -1,5 +1,6 @@
-import { maxChunkBytes, Op } from "../protocol.ts";
+import { type Coding, maxChunkBytes, Op, type TranscodeOptions, type TranscodeRequest } from "../protocol.ts";
 import { host, start } from "./host.ts";
+import { stringifyJson } from "./primordials.ts";
 import { forEachChunk, type ReadableStream, streamLibrary } from "./stream.ts";
 
 /** Number of the request's body as a source, and of the response's as a sink. */
@@ -25,6 +26,15 @@ export async function writeSink(sink: number, bytes: Uint8Array): Promise<void> 
   }
 }
 
+/** Makes a transcoder's sink give what it holds back, as zlib numbers the ways; resolves when that has been read. */
+export function flushSink(sink: number, kind: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    start("flushing", Op.flush, `${sink}`, Uint8Array.of(kind), (error) =>
+      error ? reject(error) : resolve(),
+    );
+  });
+}
+
 /** The sink has got everything. */
 export function closeSink(sink: number): void {
   host(Op.close, `${sink}`);
@@ -34,6 +44,16 @@ export function closeSink(sink: number): void {
 export function release(id: number): void {
   host(Op.cancel, `${id}`);
 }
+
+/** Starts to compress or decompress on the host: the number of a sink, and of the source that its result comes from. */
+export const openTranscoder = (coding: Coding, options: TranscodeOptions): number =>
+  start(
+    "compression",
+    Op.transcode,
+    stringifyJson({ coding, options } satisfies TranscodeRequest),
+    undefined,
+    () => {},
+  );
 
 /** A host's source as a byte stream, read when the stream is. `failed` makes the error of one that broke. */
 export function sourceStream(

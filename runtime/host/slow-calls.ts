@@ -5,6 +5,7 @@ import { GuestMessageError } from "../guest-message.ts";
 import { HostError } from "../services.ts";
 import { derivationRounds, maxRounds, scryptRounds } from "./derivation-cost.ts";
 import { keyOf } from "./keys.ts";
+import { checkParams } from "./transcode.ts";
 
 /** Calls that take long, on the host's thread pool, in turn; the guest is suspended meanwhile. */
 export const slowServices: Record<string, (args: unknown[], bytes: Uint8Array) => Promise<Uint8Array>> = {
@@ -51,6 +52,8 @@ const methods = [
 async function compress([method, options]: unknown[], bytes: Uint8Array): Promise<Uint8Array> {
   if (!methods.includes(method as "gzip")) throw new GuestMessageError("call");
   const { maxOutputLength, dictionary, params } = record(options);
+  if (method === "brotliCompress") checkParams("compress", record(params));
+  if (method === "brotliDecompress") checkParams("decompress", record(params));
   const given = {
     ...Object.fromEntries(Object.entries(record(options)).filter(([field]) => passedOptions.has(field))),
     ...(dictionary === undefined ? {} : { dictionary: Buffer.from(String(dictionary), "base64") }),

@@ -67,6 +67,7 @@ const startingOps = new Set<Op>([
   Op.write,
   Op.turn,
   Op.transcode,
+  Op.flush,
   Op.crypto,
 ]);
 

@@ -144,6 +144,7 @@ async function build(code: string): Promise<ScriptProgram> {
   setEvaluator(compilation.instance, engine.evaluator, true);
   const sandbox = start();
   await sandbox.run(compilation.compile(code, "wpt.js", { module: false, strip: false }));
+  await sandbox.complete();
   return {
     kind: "script",
     manifest: {} as ScriptProgram["manifest"],

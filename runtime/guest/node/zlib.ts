@@ -1,31 +1,10 @@
 import { Buffer } from "./buffer.ts";
 import { invalidType } from "./errors.ts";
 import { platform } from "./platform.ts";
-import { Transform } from "./stream.ts";
 import { constants } from "./zlib-constants.ts";
+import { type Method, type Options, ZlibStream, zlibError } from "./zlib-stream.ts";
 
-type Method =
-  | "gzip"
-  | "gunzip"
-  | "deflate"
-  | "inflate"
-  | "deflateRaw"
-  | "inflateRaw"
-  | "unzip"
-  | "brotliCompress"
-  | "brotliDecompress";
 type Input = string | ArrayBuffer | ArrayBufferView;
-interface Options {
-  level?: number;
-  windowBits?: number;
-  memLevel?: number;
-  strategy?: number;
-  flush?: number;
-  finishFlush?: number;
-  maxOutputLength?: number;
-  dictionary?: Uint8Array;
-  params?: Record<number, number>;
-}
 type Done = (error: Error | null, result?: Buffer) => void;
 
 const passed = [
@@ -55,7 +34,12 @@ function run(method: Method, input: Input, options: Options = {}): Buffer {
   const given: Record<string, unknown> = {};
   for (const name of passed) if (options[name] !== undefined) given[name] = options[name];
   if (options.dictionary) given.dictionary = Buffer.from(options.dictionary).toString("base64");
-  const result = platform.callHost(`zlib.${method}Sync`, ["zlib", method, given], bytes);
+  let result: Uint8Array<ArrayBuffer>;
+  try {
+    result = platform.callHost(`zlib.${method}Sync`, ["zlib", method, given], bytes);
+  } catch (error) {
+    throw zlibError(error);
+  }
   return Buffer.from(result.buffer, result.byteOffset, result.byteLength);
 }
 
@@ -74,55 +58,6 @@ const async = (method: Method) => (input: Input, options: Options | Done, callba
     done(null, result);
   });
 };
-
-/** Compresses what it has got when it is flushed or ends: each piece is a member of its own, which for gzip is as good as one. */
-class ZlibStream extends Transform {
-  bytesWritten = 0;
-  readonly #method: Method;
-  readonly #options: Options;
-  #chunks: Uint8Array[] = [];
-
-  constructor(method: Method, options: Options = {}) {
-    super(options as object);
-    this.#method = method;
-    this.#options = options;
-  }
-  override _transform(chunk: Uint8Array, _encoding: string, done: (error?: Error) => void): void {
-    this.bytesWritten += chunk.length;
-    this.#chunks.push(chunk);
-    done();
-  }
-  override _flush(done: (error?: Error | null) => void): void {
-    try {
-      this.push(run(this.#method, Buffer.concat(this.#chunks), this.#options));
-      this.#chunks = [];
-      done();
-    } catch (error) {
-      done(error as Error);
-    }
-  }
-  flush(kind?: unknown, callback?: () => void): void {
-    const done = typeof kind === "function" ? (kind as () => void) : callback;
-    if (this.#method !== "gzip" || this.#chunks.length === 0) {
-      if (done) process.nextTick(done);
-      return;
-    }
-    const chunks = Buffer.concat(this.#chunks);
-    this.#chunks = [];
-    this.push(run(this.#method, chunks, this.#options));
-    if (done) process.nextTick(done);
-  }
-  close(done?: () => void): void {
-    if (done) this.once("close", done);
-    this.destroy();
-  }
-  params(_level: number, _strategy: number, done: (error: null) => void): void {
-    process.nextTick(done, null);
-  }
-  reset(): void {
-    this.#chunks = [];
-  }
-}
 
 const stream = (method: Method) => {
   function create(this: unknown, options?: Options): ZlibStream {
