@@ -93,7 +93,7 @@ test("streams that hold the host's memory are few at a time, and those that have
     const open = async (make, count) => {
       const streams = Array.from({ length: count }, make);
       const results = await Promise.all(streams.map((s) => new Promise((done) => {
-        s.on("error", (e) => done(e.code)); s.write("a", () => done("open"));
+        s.on("error", (e) => done(e.code)); s.write("a", (e) => done(e ? e.code : "open"));
       })));
       const ended = streams.filter((s) => !s.closed).map((s) => once(s.destroy(), "close"));
       await Promise.all(ended);

@@ -5,7 +5,7 @@ import { partNames } from "../../runtime/guest/parts.ts";
 /** Where the parts come from that are loaded when they are first used: a package, or the guest library itself. */
 const partEntries = {
   streams: "web-streams-polyfill",
-  urlPattern: "urlpattern-polyfill/urlpattern",
+  urlPattern: "../../runtime/guest/url-pattern.ts",
   intl: "../../runtime/guest/intl.ts",
   sql: "../../runtime/guest/sql.ts",
 } satisfies Record<(typeof partNames)[number], string>;

@@ -39,8 +39,8 @@ export class Blob {
   }
 
   constructor(
-    parts?: Iterable<BlobPart>,
-    options?: { type?: string; endings?: "transparent" | "native" } | null,
+    parts: Iterable<BlobPart> | undefined = undefined,
+    options: { type?: string; endings?: "transparent" | "native" } | null | undefined = undefined,
   ) {
     const chunks: Uint8Array[] = [];
     if (parts !== undefined) {
@@ -90,11 +90,13 @@ export class Blob {
   }
 }
 
-/** Web IDL's `[Clamp] long long`. */
+/** Web IDL's `[Clamp] long long`: halves go to the even side. */
 function clamp(value: unknown, fallback: number): number {
   if (value === undefined) return fallback;
   const number = Number(value);
-  return Number.isNaN(number) ? 0 : number;
+  if (Number.isNaN(number)) return 0;
+  const nearest = Math.round(number);
+  return nearest - number === 0.5 && nearest % 2 !== 0 ? nearest - 1 : nearest;
 }
 
 export class File extends Blob {

@@ -3,6 +3,7 @@ import { Op } from "../protocol.ts";
 import { bytesOf, isBufferSource } from "./blob.ts";
 import { buildTimeError, host, start } from "./host.ts";
 import { isArray, parseJson, stringifyJson } from "./primordials.ts";
+import { QuotaExceededError } from "./quota-exceeded-error.ts";
 import { concat } from "./stream.ts";
 
 const internal = Symbol();
@@ -203,7 +204,7 @@ export class Crypto {
       throw new DOMException("An integer typed array is needed", "TypeMismatchError");
     if (array.byteLength > maxRandomBytes) {
       const message = `getRandomValues gives at most ${maxRandomBytes} bytes at once, not ${array.byteLength}`;
-      throw new DOMException(message, "QuotaExceededError");
+      throw new QuotaExceededError(message);
     }
     fill(bytesOf(array), "crypto.getRandomValues");
     return array;

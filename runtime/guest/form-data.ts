@@ -3,7 +3,8 @@ import { Blob, type BlobPart, blobBytes, File } from "./blob.ts";
 import { buildTimeError, host } from "./host.ts";
 import { decodeText, encodeText } from "./primordials.ts";
 import { concat } from "./stream.ts";
-import { URLSearchParams } from "./url.ts";
+import { TextDecoder } from "./text-decoder.ts";
+import { parseUrlencoded } from "./url.ts";
 
 type Value = string | File;
 
@@ -92,7 +93,8 @@ export function parseForm(bytes: Uint8Array, contentType: string): FormData {
   const type = contentType.split(";", 1)[0]?.trim().toLowerCase();
   if (type === "application/x-www-form-urlencoded") {
     const form = new FormData();
-    for (const [name, value] of new URLSearchParams(decodeText(bytes))) form.append(name, value);
+    const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes as BufferSource);
+    for (const [name, value] of parseUrlencoded(text)) form.append(name, value);
     return form;
   }
   const boundary = /;\s*boundary=(?:"([^"]+)"|([^;\s]+))/i.exec(contentType);

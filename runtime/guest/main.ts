@@ -19,6 +19,7 @@ import { ErrorEvent, MessageChannel, MessageEvent, MessagePort, reportError } fr
 import { nodeSupport } from "./node-support.ts";
 import { Performance, performance } from "./performance.ts";
 import { asInterface, defineGlobal, defineLazyGlobals } from "./primordials.ts";
+import { QuotaExceededError } from "./quota-exceeded-error.ts";
 import { PromiseRejectionEvent, track } from "./rejections.ts";
 import { Request } from "./request.ts";
 import { Response } from "./response.ts";
@@ -55,6 +56,7 @@ const globals = {
   MessagePort,
   Performance,
   PromiseRejectionEvent,
+  QuotaExceededError,
   Request,
   Response,
   TextDecoder,

@@ -1,6 +1,7 @@
 import { Blob, blobBytes, bytesOf, File } from "./blob.ts";
 import { CryptoKey } from "./crypto.ts";
 import { MessagePort } from "./messages.ts";
+import { QuotaExceededError } from "./quota-exceeded-error.ts";
 
 const errors: Record<string, ErrorConstructor> = {
   EvalError,
@@ -43,7 +44,7 @@ function clone(value: unknown, known: Map<object, unknown>, transfer: Set<unknow
   const inner = (item: unknown) => clone(item, known, transfer);
 
   if (value instanceof ArrayBuffer) return remember(copyBuffer(value, transfer));
-  if (ArrayBuffer.isView(value)) return remember(copyView(value, inner(value.buffer) as ArrayBuffer));
+  if (ArrayBuffer.isView(value)) return remember(copyView(value, (buffer) => inner(buffer) as ArrayBuffer));
   const made = cloneLeaf(value);
   if (made !== undefined) return remember(made);
   if (value instanceof MessagePort)
@@ -87,9 +88,15 @@ function cloneLeaf(value: object): object | undefined {
   }
   if (value instanceof Blob) return new Blob([blobBytes(value)], { type: value.type });
   if (value instanceof CryptoKey) return value;
+  if (value instanceof QuotaExceededError) return new QuotaExceededError(value.message, amountsOf(value));
   if (value instanceof DOMException) return new DOMException(value.message, value.name);
   return undefined;
 }
+
+const amountsOf = ({ quota, requested }: QuotaExceededError) => ({
+  ...(quota === null ? {} : { quota }),
+  ...(requested === null ? {} : { requested }),
+});
 
 function copyBuffer(buffer: ArrayBuffer, transfer: Set<unknown>): ArrayBuffer {
   if (transfer.has(buffer)) return buffer.transfer();
@@ -100,12 +107,35 @@ function copyBuffer(buffer: ArrayBuffer, transfer: Set<unknown>): ArrayBuffer {
   return copy;
 }
 
-function copyView(view: ArrayBufferView, buffer: ArrayBuffer): ArrayBufferView {
-  type Maker = new (buffer: ArrayBuffer, offset: number, length: number) => ArrayBufferView;
-  const name = view instanceof DataView ? "DataView" : (view as Uint8Array)[Symbol.toStringTag];
+function copyView(view: ArrayBufferView, copied: (buffer: ArrayBuffer) => ArrayBuffer): ArrayBufferView {
+  type Maker = new (buffer: ArrayBuffer, offset: number, length?: number) => ArrayBufferView;
+  const isDataView = view instanceof DataView;
+  const name = isDataView ? "DataView" : (view as Uint8Array)[Symbol.toStringTag];
   const Type = (globalThis as unknown as Record<string, Maker>)[name]!;
-  const length = view instanceof DataView ? view.byteLength : (view as Uint8Array).length;
-  return new Type(buffer, view.byteOffset, length);
+  const lengthOf = () => (isDataView ? view.byteLength : (view as Uint8Array).length);
+  try {
+    if (!isDataView) Uint8Array.prototype.at.call(view as Uint8Array, 0);
+    lengthOf();
+  } catch {
+    refuse("A view beyond its buffer");
+  }
+  const [offset, length] = [view.byteOffset, lengthOf()];
+  const tracks = follows(view, lengthOf);
+  const buffer = copied(view.buffer as ArrayBuffer);
+  return tracks ? new Type(buffer, offset) : new Type(buffer, offset, length);
+}
+
+/** Whether a view is as long as its buffer, however long that becomes: seen when the buffer grows. */
+function follows({ buffer, byteOffset, byteLength }: ArrayBufferView, lengthOf: () => number): boolean {
+  if (!(buffer instanceof ArrayBuffer) || !buffer.resizable) return false;
+  const [size, length] = [buffer.byteLength, lengthOf()];
+  // no element of any view is larger
+  const more = Math.min(size + 8, buffer.maxByteLength);
+  if (more === size) return byteOffset + byteLength === size;
+  buffer.resize(more);
+  const longer = lengthOf() > length;
+  buffer.resize(size);
+  return longer;
 }
 
 function cloneError(error: Error, remember: <T>(made: T) => T, inner: (item: unknown) => unknown): Error {
@@ -130,6 +160,7 @@ function isPlatformObject(value: object): boolean {
   )
     return true;
   if (Array.isArray(value)) return false;
+  if (value instanceof URL) return true;
   const tag = Object.prototype.toString.call(value).slice(8, -1);
   if (tag === "Object" || tag === "Arguments") return false;
   const Interface = (globalThis as unknown as Record<string, unknown>)[tag];

@@ -3,18 +3,38 @@ import { apply, defineProperty } from "./primordials.ts";
 const NativeParams = globalThis.URLSearchParams;
 const NativeURL = globalThis.URL;
 
-/** The extension's class reads only strings; this adds the other forms of the constructor's argument. */
+const { iterator } = Symbol;
+type Iterated = Record<symbol, unknown>;
+const nativeIterator = (NativeParams.prototype as unknown as Iterated)[iterator];
+
+/** The extension's class reads only strings, and takes away all question marks; this adds the other forms of the constructor's argument. */
 function toQuery(init: unknown): string {
   if (init === undefined) return "";
-  if (typeof init !== "object" || init === null || init instanceof NativeParams) return `${init}`;
+  if ((typeof init !== "object" && typeof init !== "function") || init === null) {
+    const text = `${init as string}`;
+    return text.startsWith("??") ? `?%3F${text.slice(2)}` : text;
+  }
+  if (init instanceof NativeParams && (init as unknown as Iterated)[iterator] === nativeIterator)
+    return `${init}`;
   const params = new NativeParams("");
-  if (Symbol.iterator in init) {
-    for (const pair of init as Iterable<[string, string]>) params.append(`${pair[0]}`, `${pair[1]}`);
+  if (iterator in init) {
+    for (const given of init as Iterable<Iterable<string>>) {
+      const pair = [...given];
+      if (pair.length !== 2) throw new TypeError("Each pair must be a name and a value");
+      params.append(`${pair[0]}`, `${pair[1]}`);
+    }
   } else {
-    for (const key of Object.keys(init)) params.append(key, `${(init as Record<string, unknown>)[key]}`);
+    const names = new Map<string, string>();
+    for (const key of Object.keys(init))
+      names.set(key.toWellFormed(), `${(init as Record<string, unknown>)[key]}`);
+    for (const [name, value] of names) params.append(name, value);
   }
   return params.toString();
 }
+
+/** What a form sends as its body: https://url.spec.whatwg.org/#urlencoded-parsing. */
+export const parseUrlencoded = (text: string): Iterable<[string, string]> =>
+  new NativeParams(text.startsWith("?") ? `%3F${text.slice(1)}` : text);
 
 export class URLSearchParams extends NativeParams {
   constructor(init?: unknown) {
@@ -35,7 +55,7 @@ class LinkedParams extends URLSearchParams {
   }
   refresh(): void {
     for (const key of [...this.keys()]) super.delete(key);
-    for (const [key, value] of new NativeParams(this.#url.search)) super.append(key, value);
+    for (const [key, value] of new URLSearchParams(this.#url.search)) super.append(key, value);
   }
   #update(): void {
     apply(setSearch, this.#url, [this.toString()]);

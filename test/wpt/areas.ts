@@ -13,7 +13,11 @@ const network = "needs the tests' own HTTP server";
 /** What is run when no path is given. */
 export const areas: Area[] = [
   { name: "URL, URLSearchParams", paths: ["url"], excluded: { idlharness: harnessOnly } },
-  { name: "URLPattern", paths: ["urlpattern"] },
+  {
+    name: "URLPattern",
+    paths: ["urlpattern"],
+    excluded: { generate: "is a proposal", "https.any": "is the same for pages with https" },
+  },
   {
     name: "encoding",
     paths: ["encoding"],
@@ -52,9 +56,13 @@ export const areas: Area[] = [
   {
     name: "Blob, File",
     paths: ["FileAPI/blob", "FileAPI/file", "FileAPI/reading-data-section"],
-    excluded: { filereader: "FileReader is for browsers" },
+    excluded: {
+      filereader: "FileReader is for browsers",
+      FileReader: "FileReader is for browsers",
+      "Determining-Encoding": "FileReader is for browsers",
+    },
   },
-  { name: "AbortController, AbortSignal", paths: ["dom/abort"] },
+  { name: "AbortController, AbortSignal", paths: ["dom/abort"], excluded: { shadowrealm: "is a proposal" } },
   { name: "EventTarget, Event", paths: ["dom/events"] },
   { name: "structuredClone", paths: ["html/webappapis/structured-clone"] },
   { name: "atob, btoa", paths: ["html/webappapis/atob"] },
@@ -66,6 +74,8 @@ export const areas: Area[] = [
       idlharness: harnessOnly,
       transferable: "streams are not transferred: there are no workers",
       realms: "a function has one realm",
+      "owning-type": "is a proposal",
+      shadowrealm: "is a proposal",
     },
   },
   { name: "CompressionStream", paths: ["compression"], excluded: { idlharness: harnessOnly } },
@@ -77,16 +87,3 @@ export const areas: Area[] = [
   { name: "performance", paths: ["hr-time"], excluded: { idlharness: harnessOnly } },
   { name: "console", paths: ["console"], excluded: { idlharness: harnessOnly } },
 ];
-
-/** A file that older copies of the tests have as a page only: what it runs is theirs. */
-export const structuredClone = {
-  path: "html/webappapis/structured-clone/structured-clone.any.js",
-  source: `// META: script=/common/sab.js
-// META: script=structured-clone-battery-of-tests.js
-// META: script=structured-clone-battery-of-tests-with-transferables.js
-// META: script=structured-clone-battery-of-tests-harness.js
-runStructuredCloneBatteryOfTests({
-  structuredClone: (value, transfer) => self.structuredClone(value, { transfer }),
-  hasDocument: false,
-});`,
-};

@@ -96,7 +96,7 @@ export async function runFile(root: string, file: string, source: string): Promi
         env: {},
         context: { requestId: "wpt", functionName: "wpt", version: 1 },
         services: {
-          fetch: (request) => answer(root, request),
+          fetch: (request, body) => answer(root, request, body as Uint8Array),
           openDatabase: () => ({ query: refuse, release() {}, close() {} }),
         },
       },
@@ -113,10 +113,11 @@ const refuse = async (): Promise<never> => {
   throw new HostError("unavailable", "there is no database here");
 };
 
-/** The files of the tests, and what their server's `inspect-headers.py` does. */
-async function answer(root: string, { url, headers }: FetchRequest) {
+/** The files of the tests, and what `inspect-headers.py` and `echo-content.py` of their server do. */
+async function answer(root: string, { url, headers }: FetchRequest, body: Uint8Array) {
   const head = { status: 200, statusText: "OK", headers: [] as HeaderList, url, redirected: false };
   const asked = new URL(url);
+  if (asked.pathname.endsWith("/echo-content.py")) return { head, body };
   if (!asked.pathname.endsWith("/inspect-headers.py")) return { head, body: await fileAt(root, url) };
   for (const name of asked.searchParams.get("headers")?.split("|") ?? []) {
     const value = headers.find(([sent]) => sent.toLowerCase() === name.toLowerCase())?.[1];
