@@ -130,6 +130,9 @@ function usedParts(code: string): string {
     streams.test(code) ? "ReadableStream;" : "",
     /URLPattern/.test(code) ? "URLPattern;" : "",
     languages.test(code) ? "Intl;" : "",
+    /\bconsole\b|\binspect/.test(code)
+      ? 'globalThis[Symbol.for("thimble.modules")]["thimble:node"].inspection();'
+      : "",
   ].join("");
 }
 

@@ -8,6 +8,7 @@ const partEntries = {
   urlPattern: "../../runtime/guest/url-pattern.ts",
   intl: "../../runtime/guest/intl.ts",
   sql: "../../runtime/guest/sql.ts",
+  inspection: "../../runtime/guest/inspection.ts",
 } satisfies Record<(typeof partNames)[number], string>;
 
 /** The guest library as one script, ready to be evaluated into the base image. */

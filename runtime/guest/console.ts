@@ -1,53 +1,14 @@
 import type { LogLine } from "../protocol.ts";
 import { Op } from "../protocol.ts";
 import { host } from "./host.ts";
-import { inspect } from "./inspect.ts";
+import { formatLine, inspect, inspection } from "./inspect.ts";
+import type { InspectOptions } from "./inspection-options.ts";
 import { stringifyJson } from "./primordials.ts";
 
 const maxLineLength = 16_384;
 let indent = "";
 const counts: Record<string, number> = Object.create(null);
 const timers: Record<string, number> = Object.create(null);
-
-const show = (value: unknown) => (typeof value === "string" ? value : inspect(value));
-
-/** printf-style, as the console standard and Node have it. */
-export function formatLine(values: unknown[]): string {
-  const [template] = values;
-  if (typeof template !== "string") return values.map(show).join(" ");
-  let used = 1;
-  const text = template.replace(/%[sdifjoOc%]/g, (mark) => {
-    if (mark === "%%") return "%";
-    if (used >= values.length) return mark;
-    return directive(mark, values[used++]);
-  });
-  return [text, ...values.slice(used).map(show)].join(" ");
-}
-
-function directive(mark: string, value: unknown): string {
-  switch (mark) {
-    case "%s":
-      return typeof value === "object" && value !== null ? inspect(value, 0) : String(value);
-    case "%d":
-      return typeof value === "bigint"
-        ? `${value}n`
-        : `${typeof value === "object" ? Number.NaN : Number(value)}`;
-    case "%i":
-      return `${Number.parseInt(String(value), 10)}`;
-    case "%f":
-      return `${Number.parseFloat(String(value))}`;
-    case "%j":
-      try {
-        return `${stringifyJson(value)}`;
-      } catch {
-        return "[Circular]";
-      }
-    case "%c":
-      return "";
-    default:
-      return inspect(value, mark === "%o" ? 4 : 2);
-  }
-}
 
 function write(level: LogLine["level"], values: unknown[]): void {
   let message = formatLine(values);
@@ -81,12 +42,15 @@ export const console = Object.assign(Object.create({}) as object, {
   warn: (...values: unknown[]) => write("warn", values),
   error: (...values: unknown[]) => write("error", values),
   trace,
-  dir: (value: unknown, options?: { depth?: number | null }) =>
-    write("info", [inspect(value, options?.depth === null ? Number.POSITIVE_INFINITY : options?.depth)]),
+  dir: (value: unknown, options?: InspectOptions) =>
+    write("info", [inspect(value, { customInspect: false, ...options })]),
   dirxml: log,
-  table: (value: unknown) => write("info", [inspect(value)]),
+  table: (value: unknown, properties?: readonly string[]) =>
+    write("info", [inspection().formatTable(value, properties)]),
   assert: (condition?: unknown, ...values: unknown[]) => {
-    if (!condition) write("error", ["Assertion failed", ...values]);
+    if (condition) return;
+    const [what, ...rest] = values;
+    write("error", [`Assertion failed${values.length > 0 ? `: ${String(what)}` : ""}`, ...rest]);
   },
   group,
   groupCollapsed: group,

@@ -2,9 +2,10 @@ import type { GuestError, HeaderList } from "../protocol.ts";
 import { Op, ResponseFlag } from "../protocol.ts";
 import { eachHeader, type Headers } from "./headers.ts";
 import { host } from "./host.ts";
-import { inspect, stackOf } from "./inspect.ts";
+import { inspect } from "./inspect.ts";
 import { ownBody, pump } from "./pipes.ts";
 import { isArray, resolved, stringifyJson, then } from "./primordials.ts";
+import { stackOf } from "./stacks.ts";
 import { discard, type ReadableStream } from "./stream.ts";
 
 // One image serves one request, so what belongs to the invocation is module state.

@@ -1,9 +1,9 @@
 import { blobBytes } from "./blob.ts";
-import { console, formatLine } from "./console.ts";
+import { console } from "./console.ts";
 import { captureServer } from "./entry.ts";
 import { process } from "./environment.ts";
 import { callHost, host } from "./host.ts";
-import { inspect } from "./inspect.ts";
+import { formatLine, inspect, inspection } from "./inspect.ts";
 import { uncaught } from "./invocation.ts";
 import { closeSink, flushSink, openTranscoder, readSource, release, writeSink } from "./pipes.ts";
 import { unrefTimer } from "./timers.ts";
@@ -19,6 +19,7 @@ export const nodeSupport = {
   formatLine,
   host,
   inspect,
+  inspection,
   openTranscoder,
   process,
   readSource,

@@ -10,25 +10,14 @@ export { default as types } from "./util-types.ts";
 
 type Callback = (error: unknown, value?: unknown) => void;
 
-const customInspect = Symbol.for("nodejs.util.inspect.custom");
 const customPromisify = Symbol.for("nodejs.util.promisify.custom");
 
-interface InspectOptions {
-  depth?: number | null;
-}
-
-export function inspect(value: unknown, options?: InspectOptions | boolean, depth?: number | null): string {
-  const given = typeof options === "object" && options !== null ? options.depth : depth;
-  return platform.inspect(value, given === null ? Number.POSITIVE_INFINITY : (given ?? 2));
-}
-inspect.custom = customInspect;
-inspect.defaultOptions = { depth: 2, showHidden: false, colors: false };
-inspect.colors = {};
-inspect.styles = {};
-
-export const format = (...values: unknown[]): string => platform.formatLine(values);
-export const formatWithOptions = (_options: object, ...values: unknown[]): string =>
-  platform.formatLine(values);
+export const {
+  format,
+  formatWithOptions,
+  inspect,
+  withoutColors: stripVTControlCharacters,
+} = platform.inspection();
 
 export function promisify(original: AnyFunction): AnyFunction {
   if (typeof original !== "function") throw invalidType("original", "function", original);
@@ -99,12 +88,25 @@ export function debuglog(section: string) {
 export const debug = debuglog;
 export const log = (...values: unknown[]): void => platform.console.log(...values);
 export const isDeepStrictEqual = (a: unknown, b: unknown): boolean => deepEqual(a, b, true);
-/** Sequences that colour a terminal. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: that is what they begin with
-const controlSequence = /[\u001b\u009b][[\]()#;?]*(?:\d{1,4}(?:;\d{0,4})*)?[\dA-PR-TZcf-nqry=><~]/g;
-export const stripVTControlCharacters = (text: string): string => text.replace(controlSequence, "");
 export const toUSVString = (text: unknown): string => `${text}`.toWellFormed();
-export const styleText = (_format: unknown, text: string): string => text;
+/** Nothing that a function writes to is a terminal. */
+export function styleText(
+  format: string | string[],
+  text: string,
+  { validateStream = true }: { validateStream?: boolean } = {},
+): string {
+  return [format].flat().reduceRight((shown, name) => {
+    const color = inspect.colors[name];
+    if (color === undefined && name !== "none")
+      throw nodeError(
+        TypeError,
+        "ERR_INVALID_ARG_VALUE",
+        `The argument 'format' must be one of: ${names()}. Received ${inspect(name)}`,
+      );
+    return color === undefined || validateStream ? shown : `\u001b[${color[0]}m${shown}\u001b[${color[1]}m`;
+  }, text);
+}
+const names = (): string => ["none", ...Object.keys(inspect.colors)].map((name) => `'${name}'`).join(", ");
 export const { TextDecoder, TextEncoder } = globalThis;
 export const isArray = Array.isArray;
 export const isError = (value: unknown): boolean => types.isNativeError(value);
