@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
-import { request as httpRequest, type IncomingMessage } from "node:http";
-import { connect } from "node:net";
+import { createServer, request as httpRequest, type IncomingMessage } from "node:http";
+import { type AddressInfo, connect, type Socket } from "node:net";
 import { text } from "node:stream/consumers";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Admission } from "../gateway/admission.ts";
 import { LoadShedder } from "../gateway/edge/load-shedder.ts";
 import type { Registry } from "../gateway/edge/registry.ts";
+import { UnsentAnswers, type UnsentAnswersOptions } from "../gateway/edge/unsent-answers.ts";
 import { silentLogger } from "../gateway/log.ts";
 import { startTestServer, type TestServer } from "./support/test-server.ts";
 
@@ -150,5 +151,68 @@ describe("load shedding", () => {
     assert.equal(shedder.refusal(request("/healthz")), undefined);
     await new Promise((resolve) => setImmediate(resolve));
     assert.equal(shedder.refusal(request("/f/a")), undefined);
+  });
+});
+
+describe("answers that nobody takes", () => {
+  const bytes = 20_000_000;
+
+  /** A server of large answers, and clients of it that read nothing at first. */
+  async function serving(options: UnsentAnswersOptions) {
+    const unsent = new UnsentAnswers(options);
+    const server = createServer((_request, answer) => {
+      answer.on("close", () => unsent.remove(answer));
+      answer.end(Buffer.alloc(bytes));
+      unsent.add(answer, bytes);
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const { port } = server.address() as AddressInfo;
+    const ask = async () => {
+      const socket = connect(port, "127.0.0.1").pause();
+      socket.on("error", () => {});
+      const asked = new Promise((resolve) => server.once("request", resolve));
+      socket.write("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+      await asked;
+      return socket;
+    };
+    return { server, ask };
+  }
+  const received = async (socket: Socket) => {
+    let length = 0;
+    socket.on("data", (chunk) => {
+      length += chunk.length;
+    });
+    const closed = new Promise((resolve) => socket.once("close", resolve));
+    socket.resume();
+    await closed;
+    return length;
+  };
+
+  test("are cut off, those that wait longest first, when they are too many", async () => {
+    const { server, ask } = await serving({ maxBytes: 2.5 * bytes });
+    const [first, second, third] = [await ask(), await ask(), await ask()];
+    await sleep(50);
+    const [one, two, three] = await Promise.all([first, second, third].map(received));
+    assert.ok(one! < bytes, `${one}`);
+    assert.ok(two! > bytes && three! > bytes);
+    // what has been taken counts no longer
+    assert.ok((await received(await ask())) > bytes);
+    server.close();
+  });
+
+  test("are cut off when nothing is taken for long, and not when it goes on slowly", async () => {
+    const { server, ask } = await serving({ stallMs: 400 });
+    const [stalled, slow] = [await ask(), await ask()];
+    let length = 0;
+    slow.on("data", (chunk) => {
+      length += chunk.length;
+      slow.pause();
+      setTimeout(() => slow.resume(), 5);
+    });
+    slow.resume();
+    await new Promise((resolve) => slow.once("close", resolve));
+    assert.ok(length > bytes, `${length}`);
+    assert.ok((await received(stalled)) < bytes);
+    server.close();
   });
 });

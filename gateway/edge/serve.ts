@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { maxChunkBytes } from "../../runtime/protocol.ts";
 import { codeOf, outcomeError, PlatformError, toPlatformError } from "../errors.ts";
 import { requestHeaders } from "../headers.ts";
 import { requestIdOf } from "../request-id.ts";
@@ -8,9 +9,13 @@ import { chooseVersion, FUNCTION_KEY_HEADER } from "./choose.ts";
 import { bodyOf, IncomingHeaders } from "./incoming.ts";
 import { sendError, sendResponse } from "./outgoing.ts";
 import { edgeTarget } from "./target.ts";
+import { UnsentAnswers } from "./unsent-answers.ts";
 
 /** Methods that no function gets to see: no `Request` can have them. */
 const IMPOSSIBLE_METHODS = new Set(["TRACE", "TRACK", "CONNECT"]);
+
+/** Answers up to this length fit into the system's buffers. */
+const SMALL_ANSWER_BYTES = 16 * 1024;
 
 /** Where functions answer, as a path or in the absolute form that proxies use. */
 const FUNCTION_TARGET = /^(?:https?:\/\/[^/?#]*)?\/f\/[^/?#]/i;
@@ -22,19 +27,30 @@ const FUNCTION_TARGET = /^(?:https?:\/\/[^/?#]*)?\/f\/[^/?#]/i;
 export function functionServer(
   deps: EdgeDeps,
 ): (incoming: IncomingMessage, outgoing: ServerResponse) => boolean {
+  const unsent = new UnsentAnswers();
   return (incoming, outgoing) => {
     if (!FUNCTION_TARGET.test(incoming.url ?? "")) return false;
-    void serve(deps, incoming, outgoing);
+    void serve(deps, unsent, incoming, outgoing);
     return true;
   };
 }
 
-async function serve(deps: EdgeDeps, incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+/** What may be held of a body until its client takes it, bytes: of a stream what waits in the sink and at the connection. */
+const heldBytes = (body: Uint8Array | ReadableStream) =>
+  body instanceof Uint8Array ? body.length : 2 * maxChunkBytes;
+
+async function serve(
+  deps: EdgeDeps,
+  unsent: UnsentAnswers,
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+): Promise<void> {
   const { config, registry, invoker, log } = deps;
   const headers = new IncomingHeaders(incoming.headers);
   const requestId = requestIdOf(headers.get("x-request-id"));
   const scope = new RequestScope(config.limits.requestTimeoutMs, deps.scopes);
   outgoing.on("close", () => {
+    unsent.remove(outgoing);
     if (!outgoing.writableFinished) scope.clientGone();
   });
   let streaming: Promise<unknown> | undefined;
@@ -53,7 +69,11 @@ async function serve(deps: EdgeDeps, incoming: IncomingMessage, outgoing: Server
     if (outcome.kind === "aborted") throw scope.error();
     if (outcome.kind !== "completed") throw outcomeError(outcome);
     if (outcome.response.body instanceof ReadableStream) streaming = background;
-    if (sendResponse(outgoing, outcome.response, requestId, setCookie)) return;
+    if (sendResponse(outgoing, outcome.response, requestId, setCookie)) {
+      const bytes = heldBytes(outcome.response.body);
+      if (bytes > SMALL_ANSWER_BYTES) unsent.add(outgoing, bytes);
+      return;
+    }
     log.warn({ requestId, function: live.name }, "response with unusable status or headers");
     throw new PlatformError("invalid_response", "The function did not answer with a valid response");
   } catch (thrown) {
