@@ -66,7 +66,7 @@ const edge = new Edge({
     artifact: (id) => readFile(path.join(folder, `${Number(id) % distinct}.wasm`)),
     rebuilt: async () => undefined,
   },
-  history: { save: async () => {} },
+  history: { append: async () => {}, save: async () => {} },
   logs: { append() {} },
   metrics: { executed() {}, refused() {} },
   log: silentLogger(),

@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import type { InvocationRequest, InvocationResult, Outcome } from "../runtime/invocation.ts";
 import type { Admission } from "./admission.ts";
 import { outcomeDetail, outcomeError, PlatformError, toPlatformError } from "./errors.ts";
@@ -8,16 +7,17 @@ import type { Logger } from "./log.ts";
 import { mapFrames, mapStack } from "./map-stack.ts";
 import type { Metrics } from "./metrics.ts";
 import { observeServices } from "./observed-services.ts";
+import { orderedUuid } from "./ordered-uuid.ts";
 import type { Runtime } from "./ports.ts";
 import type { RequestScope } from "./request-scope.ts";
-import type { InvocationEnd, Recorder } from "./store/recorder.ts";
+import type { InvocationEnd, Recorded, Recorder } from "./store/recorder.ts";
 import type { KillReason } from "./store/schema.ts";
 import { type Trace, traceOf } from "./trace.ts";
 
 export interface InvokerDeps {
   runtime: Pick<Runtime, "run">;
   admission: Admission;
-  recorder: Pick<Recorder, "start">;
+  recorder: Pick<Recorder, "start" | "end">;
   logs: Pick<FunctionLogs, "append">;
   metrics: Pick<Metrics, "executed" | "refused">;
   log: Logger;
@@ -73,28 +73,27 @@ export class Invoker {
     requestId: string,
     scope: RequestScope,
   ): Promise<InvocationResult> {
-    const { runtime, recorder } = this.#deps;
+    const { runtime, recorder, tracing } = this.#deps;
+    const { invocationLimits } = live;
     const leftMs = scope.handOver();
-    const limits =
-      leftMs < live.invocationLimits.timeoutMs
-        ? { ...live.invocationLimits, timeoutMs: leftMs }
-        : live.invocationLimits;
-    const trace = traceOf(request.headers, this.#deps.tracing);
-    const end = recorder.start({
-      id: randomUUID(),
+    const shortened = leftMs < invocationLimits.timeoutMs;
+    const trace = traceOf(request.headers, tracing);
+    const timestamp = new Date();
+    const recorded = recorder.start({
+      id: orderedUuid(timestamp.getTime()),
       functionId: live.id,
       functionName: live.name,
       version: live.version,
       requestId,
-      timestamp: new Date(),
-      traceId: trace?.traceId ?? null,
-      ...(trace && { span: spanOf(trace) }),
+      timestamp,
+      traceId: trace === null ? null : trace.traceId,
+      span: trace === null ? undefined : spanOf(trace),
     });
     const { services, databaseMs } = observeServices(live.services, trace);
-    let result: InvocationResult;
+    let raw: InvocationResult;
     try {
-      result = await runtime.run(program, request, {
-        limits,
+      raw = await runtime.run(program, request, {
+        limits: shortened ? { ...invocationLimits, timeoutMs: leftMs } : invocationLimits,
         env: live.env,
         context: { requestId, functionName: live.name, version: live.version },
         services,
@@ -103,60 +102,37 @@ export class Invoker {
       });
     } catch (thrown) {
       const error = toPlatformError(thrown);
-      end({
-        ...{
-          durationMs: null,
-          cpuMs: null,
-          fuel: null,
-          memoryBytes: null,
-          databaseMs: null,
-          killReason: null,
-        },
-        status: "failed",
-        error: error.message,
-        errorCode: error.code,
-      });
+      recorder.end(recorded, { ...NOT_RUN, error: error.message, errorCode: error.code });
       throw error;
     }
-    const shown = (raw: InvocationResult): InvocationResult => ({
-      ...raw,
-      outcome: shownOutcome(
-        raw.outcome,
-        live,
-        program,
-        limits === live.invocationLimits ? null : scope.timeoutMs,
-      ),
-      logs: raw.logs.map((line) => ({ ...line, message: live.mask(mapFrames(line.message, program)) })),
-    });
-    const note = (final: InvocationResult) =>
-      this.#note(live, request, { requestId, trace, databaseMs: databaseMs() }, final, end);
-    const { background } = result;
+    const shown = (result: InvocationResult) =>
+      shownResult(result, live, program, shortened ? scope.timeoutMs : null);
+    const { background } = raw;
+    const result = shown(raw);
     if (!background) {
-      result = shown(result);
-      note(result);
+      this.#note(live, request, recorded, databaseMs(), result);
       return result;
     }
-    const first = result;
-    const rest = background.then((final) => shown({ ...first, ...final }));
+    const rest = background.then((final) => shown({ ...raw, ...final }));
     void rest
-      .then(note)
+      .then((final) => this.#note(live, request, recorded, databaseMs(), final))
       .catch((error) => this.#deps.log.error({ requestId, err: error }, "an execution could not be noted"));
-    return { ...shown(result), background: rest };
+    return { ...result, background: rest };
   }
 
   #note(
     live: LiveFunction,
     request: InvocationRequest,
-    { requestId, trace, databaseMs }: { requestId: string; trace: Trace | null; databaseMs: number },
-    result: InvocationResult,
-    end: (row: InvocationEnd) => void,
+    recorded: Recorded,
+    databaseMs: number,
+    { outcome, metrics: used, logs: lines }: InvocationResult,
   ): void {
-    const { logs, metrics, log } = this.#deps;
-    const { outcome, metrics: used } = result;
+    const { recorder, logs, metrics, log } = this.#deps;
+    const { requestId } = recorded.start;
     const error = outcomeError(outcome);
     const detail = outcomeDetail(outcome);
     const message = detail?.name ? `${detail.name}: ${detail.message}` : (detail?.message ?? null);
-    end({
+    recorder.end(recorded, {
       status: statusOf(outcome),
       durationMs: used.wallMs,
       error: message,
@@ -168,9 +144,10 @@ export class Invoker {
       killReason: killReasonOf(outcome),
     });
     metrics.executed(live.name, outcome.kind, used);
+    const completed = outcome.kind === "completed";
+    if (completed && lines.length === 0 && !log.isLevelEnabled("debug")) return;
     const time = new Date().toISOString();
-    for (const line of result.logs)
-      logs.append(live.name, { ...line, time, requestId, version: live.version });
+    for (const line of lines) logs.append(live.name, { ...line, time, requestId, version: live.version });
     const fields = {
       requestId,
       method: request.method,
@@ -183,9 +160,9 @@ export class Invoker {
       fuel: used.fuel,
       memoryBytes: used.memoryBytes,
       databaseMs,
-      ...(trace && { traceId: trace.traceId }),
+      ...(recorded.start.traceId !== null && { traceId: recorded.start.traceId }),
     };
-    if (outcome.kind === "completed") {
+    if (completed) {
       log.debug({ ...fields, status: outcome.response.status }, "executed");
     } else if (outcome.kind === "aborted") {
       log.info(fields, "client went away");
@@ -196,6 +173,17 @@ export class Invoker {
     }
   }
 }
+
+/** The end of an execution for which there was no sandbox. */
+const NOT_RUN = {
+  status: "failed",
+  durationMs: null,
+  cpuMs: null,
+  fuel: null,
+  memoryBytes: null,
+  databaseMs: null,
+  killReason: null,
+} as const;
 
 function statusOf(outcome: Outcome): InvocationEnd["status"] {
   switch (outcome.kind) {
@@ -220,9 +208,23 @@ function pathOf(url: string): string {
 }
 
 /**
- * An outcome as the function's owner may see it: positions in the sources, no secrets, and the limit that was the tighter one
+ * A result as the function's owner may see it: positions in the sources, no secrets, and the limit that was the tighter one
  * (`requestTimeoutMs` when that was the request's).
  */
+function shownResult(
+  raw: InvocationResult,
+  live: LiveFunction,
+  program: unknown,
+  requestTimeoutMs: number | null,
+): InvocationResult {
+  if (raw.outcome.kind === "completed" && raw.logs.length === 0) return raw;
+  return {
+    ...raw,
+    outcome: shownOutcome(raw.outcome, live, program, requestTimeoutMs),
+    logs: raw.logs.map((line) => ({ ...line, message: live.mask(mapFrames(line.message, program)) })),
+  };
+}
+
 function shownOutcome(
   outcome: Outcome,
   live: LiveFunction,

@@ -1,6 +1,7 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
 import type { InvocationMetrics, Outcome } from "../runtime/invocation.ts";
 import type { ErrorCode } from "./errors.ts";
+import { DURATION_BUCKETS_SECONDS, ExecutionCounts, type FunctionCounts } from "./execution-counts.ts";
 import type { FleetStats, WorkerStats } from "./fleet.ts";
 import type { PoolStats } from "./ports.ts";
 
@@ -64,69 +65,42 @@ const WORKER_GAUGES: { name: string; help: string; read(worker: WorkerStats): nu
   },
 ];
 
-const DURATION_BUCKETS_SECONDS = [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5];
-
 /** Functions with series of their own, which a scrape has to carry. */
 const MAX_FUNCTION_LABELS = 1_000;
 /** No function can have this name. */
 const OTHER_FUNCTIONS = "(other)";
 
+/** What the edge counts as it goes. */
+export type EdgeMetrics = Pick<Metrics, "executed" | "refused">;
+
 /** Prometheus metrics of one server, in a registry of their own. */
 export class Metrics {
   readonly #registry = new Registry();
-  readonly #labels = new Set<string>();
-  readonly #executions: Counter;
-  readonly #refusals: Counter;
-  readonly #duration: Histogram;
-  readonly #cpu: Counter;
+  readonly #counts = new ExecutionCounts();
   readonly #workerEnds: Counter;
   readonly #observe: () => Promise<Observed>;
 
   constructor(observe: () => Promise<Observed>) {
     this.#observe = observe;
-    const registers = [this.#registry];
-    this.#executions = new Counter({
-      name: "thimble_executions_total",
-      help: "Executions by function and outcome",
-      labelNames: ["function", "outcome"],
-      registers,
-    });
-    this.#refusals = new Counter({
-      name: "thimble_refusals_total",
-      help: "Requests that were not executed, by function and error code",
-      labelNames: ["function", "code"],
-      registers,
-    });
-    this.#duration = new Histogram({
-      name: "thimble_execution_duration_seconds",
-      help: "Wall-clock time of executions",
-      labelNames: ["function"],
-      buckets: DURATION_BUCKETS_SECONDS,
-      registers,
-    });
-    this.#cpu = new Counter({
-      name: "thimble_execution_cpu_seconds_total",
-      help: "Time spent inside sandboxes",
-      labelNames: ["function"],
-      registers,
-    });
     this.#workerEnds = new Counter({
       name: "thimble_worker_ends_total",
       help: "Worker processes that crashed or were killed because they hung",
-      registers,
+      registers: [this.#registry],
     });
     collectDefaultMetrics({ register: this.#registry });
   }
 
   executed(name: string, outcome: Outcome["kind"], used: Pick<InvocationMetrics, "wallMs" | "cpuMs">): void {
-    const label = this.#label(name);
-    this.#executions.inc({ function: label, outcome });
-    this.#duration.observe({ function: label }, used.wallMs / 1000);
-    this.#cpu.inc({ function: label }, Math.max(0, used.cpuMs / 1000));
+    this.#counts.executed(this.#label(name), outcome, used);
   }
 
   refused(name: string, code: ErrorCode, count = 1): void {
-    this.#refusals.inc({ function: this.#label(name), code }, count);
+    this.#counts.refused(this.#label(name), code, count);
+  }
+
+  /** Takes in what another process has counted. */
+  add(name: string, counts: FunctionCounts): void {
+    this.#counts.add(this.#label(name), counts);
   }
 
   /** A worker process ended that was not told to. */
@@ -135,22 +109,13 @@ export class Metrics {
   }
 
   /** Drops what was counted for a function that is no more. */
-  async forget(name: string): Promise<void> {
-    if (!this.#labels.delete(name)) return;
-    this.#duration.remove({ function: name });
-    for (const counter of [this.#executions, this.#refusals, this.#cpu]) {
-      for (const { labels } of (await counter.get()).values) {
-        if (labels.function === name) counter.remove(labels);
-      }
-    }
+  forget(name: string): void {
+    this.#counts.forget(name);
   }
 
   /** The label of a function; those beyond the bound share one. */
   #label(name: string): string {
-    if (this.#labels.has(name)) return name;
-    if (this.#labels.size >= MAX_FUNCTION_LABELS) return OTHER_FUNCTIONS;
-    this.#labels.add(name);
-    return name;
+    return this.#counts.has(name) || this.#counts.size < MAX_FUNCTION_LABELS ? name : OTHER_FUNCTIONS;
   }
 
   /** Prometheus text format. */
@@ -164,11 +129,50 @@ export class Metrics {
         gauge.set({ worker: String(worker.worker), pid: String(worker.pid) }, read(worker));
       }
     }
-    return this.#registry.metrics();
+    return `${await this.#registry.metrics()}\n${countsText(this.#counts)}`;
   }
 
   #gauge(name: string, help: string, labelNames: string[]): Gauge {
     const existing = this.#registry.getSingleMetric(name) as Gauge | undefined;
     return existing ?? new Gauge({ name, help, labelNames, registers: [this.#registry] });
   }
+}
+
+/** Series by function, in Prometheus's text format. Names and codes need no escaping. */
+function countsText(counts: ExecutionCounts): string {
+  const executions: string[] = [];
+  const refusals: string[] = [];
+  const durations: string[] = [];
+  const cpu: string[] = [];
+  for (const [name, { outcomes, refusals: refused, durations: buckets, wallMs, cpuMs }] of counts) {
+    const label = `function="${name}"`;
+    for (const [outcome, count] of Object.entries(outcomes))
+      executions.push(`thimble_executions_total{${label},outcome="${outcome}"} ${count}`);
+    for (const [code, count] of Object.entries(refused))
+      refusals.push(`thimble_refusals_total{${label},code="${code}"} ${count}`);
+    let below = 0;
+    for (const [i, count] of buckets.entries()) {
+      below += count;
+      const bound = DURATION_BUCKETS_SECONDS[i] ?? "+Inf";
+      durations.push(`thimble_execution_duration_seconds_bucket{le="${bound}",${label}} ${below}`);
+    }
+    durations.push(`thimble_execution_duration_seconds_sum{${label}} ${wallMs / 1e3}`);
+    durations.push(`thimble_execution_duration_seconds_count{${label}} ${below}`);
+    cpu.push(`thimble_execution_cpu_seconds_total{${label}} ${cpuMs / 1e3}`);
+  }
+  const families: [string, string, string, string[]][] = [
+    ["thimble_executions_total", "counter", "Executions by function and outcome", executions],
+    [
+      "thimble_refusals_total",
+      "counter",
+      "Requests that were not executed, by function and error code",
+      refusals,
+    ],
+    ["thimble_execution_duration_seconds", "histogram", "Wall-clock time of executions", durations],
+    ["thimble_execution_cpu_seconds_total", "counter", "Time spent inside sandboxes", cpu],
+  ];
+  return families
+    .map(([name, type, help, lines]) => [`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`, ...lines, ""])
+    .map((lines) => lines.join("\n"))
+    .join("\n");
 }

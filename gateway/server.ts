@@ -151,7 +151,7 @@ async function assemble(
 
 interface FleetParts {
   artifacts: StoredArtifacts;
-  history: Pick<InvocationStore, "save" | "failRunning">;
+  history: Pick<InvocationStore, "append" | "save" | "failRunning">;
   logs: FunctionLogs;
   metrics: Metrics;
 }
@@ -206,6 +206,7 @@ function openHistory(
   const exporter = new OtlpExporter({ ...otlp, log });
   closers.push(() => exporter.flush());
   return {
+    append: (lines) => invocations.append(lines),
     save: async (rows) => {
       await invocations.save(rows);
       exporter.add(rows);

@@ -331,7 +331,7 @@ describe("metrics", () => {
     metrics.executed("gone", "completed", used);
     metrics.executed("kept", "completed", used);
     metrics.refused("gone", "overloaded");
-    await metrics.forget("gone");
+    metrics.forget("gone");
     const exposed = await metrics.text();
     assert.ok(!exposed.includes('"gone"'));
     assert.ok(exposed.includes('"kept"'));

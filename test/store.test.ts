@@ -13,6 +13,7 @@ import type { Finding } from "../compiler/types.ts";
 import { StoredArtifacts } from "../gateway/artifacts.ts";
 import { connectEmbedded } from "../gateway/store/connect.ts";
 import { lockDataDir } from "../gateway/store/data-dir-lock.ts";
+import { areLines, toLine } from "../gateway/store/invocation-lines.ts";
 import type { InvocationRow } from "../gateway/store/invocations.ts";
 import { openStore, type Store } from "../gateway/store/open.ts";
 import { type InvocationEnd, Recorder } from "../gateway/store/recorder.ts";
@@ -311,18 +312,18 @@ for (const [name, make] of [
       const store = await target.open();
       const recorder = new Recorder(store.invocations);
       const id = randomUUID();
-      recorder.start(begin(id))({ ...done, durationMs: 10 });
-      recorder.start(begin(id))({ ...done, durationMs: 20 });
-      recorder.start(begin(id))({
+      recorder.end(recorder.start(begin(id)), { ...done, durationMs: 10 });
+      recorder.end(recorder.start(begin(id)), { ...done, durationMs: 20 });
+      recorder.end(recorder.start(begin(id)), {
         ...done,
         status: "timeout",
         durationMs: 60,
         error: "Execution timed out after 60 ms",
         errorCode: "execution_timeout",
       });
-      recorder.start(begin(id, 90))({ ...done, durationMs: 5000 });
-      const endLater = recorder.start(begin(id));
-      recorder.start(begin(randomUUID()))({ ...done, durationMs: 777 });
+      recorder.end(recorder.start(begin(id, 90)), { ...done, durationMs: 5000 });
+      const later = recorder.start(begin(id));
+      recorder.end(recorder.start(begin(randomUUID())), { ...done, durationMs: 777 });
       await recorder.flush();
 
       const average =
@@ -335,7 +336,7 @@ for (const [name, make] of [
       assert.equal(Number((await target.query(share, [id]))[0]?.s), 20);
       if (name === "Postgres") {
         assert.equal(Number((await target.query(running, [id]))[0]?.n), 1);
-        endLater({ ...done, durationMs: 30 });
+        recorder.end(later, { ...done, durationMs: 30 });
         await recorder.close();
         assert.equal(Number((await target.query(running, [id]))[0]?.n), 0);
         assert.equal(Number((await target.query(average, [id]))[0]?.a), 30);
@@ -346,20 +347,34 @@ for (const [name, make] of [
       const store = await target.open();
       const recorder = new Recorder(store.invocations);
       const id = randomUUID();
-      const end = recorder.start(begin(id));
+      recorder.start(begin(id));
       await recorder.flush();
       assert.equal((await store.invocations.recent(id, 1))[0]?.status, "running");
       const next = await target.open();
       assert.equal((await next.invocations.recent(id, 1))[0]?.status, "aborted");
-      void end;
+    });
+
+    test("adds lines again that are there already, and refuses what is none", async () => {
+      const { invocations } = await target.open();
+      const id = randomUUID();
+      const lines = [begin(id), begin(id)].map((start) => toLine({ ...start, ...done, fuel: 7 }));
+      await invocations.append(lines[0]!);
+      await invocations.append(lines.join(""));
+      const rows = await invocations.recent(id, 10);
+      assert.deepEqual(
+        rows.map(({ status, fuel, durationMs, error }) => [status, fuel, durationMs, error]),
+        Array(2).fill(["completed", 7, 10, null]),
+      );
+      await assert.rejects(invocations.append("no line\n"));
+      assert.equal((await invocations.recent(id, 10)).length, 2);
     });
 
     test("forgets old executions when told to", async () => {
       const { invocations } = await target.open();
       const id = randomUUID();
       const recorder = new Recorder(invocations);
-      recorder.start(begin(id, 120))(done);
-      recorder.start(begin(id))(done);
+      recorder.end(recorder.start(begin(id, 120)), done);
+      recorder.end(recorder.start(begin(id)), done);
       await recorder.close();
       await invocations.prune(new Date(Date.now() - 3_600_000));
       assert.equal((await invocations.recent(id, 10)).length, 1);
@@ -369,7 +384,11 @@ for (const [name, make] of [
       const { invocations } = await target.open();
       const id = randomUUID();
       const recorder = new Recorder(invocations);
-      recorder.start(begin(id))({ ...done, status: "failed", error: `a\0b\ud800${"x".repeat(9000)}` });
+      recorder.end(recorder.start(begin(id)), {
+        ...done,
+        status: "failed",
+        error: `a\0b\ud800${"x".repeat(9000)}`,
+      });
       await recorder.close();
       const [row] = await invocations.recent(id, 1);
       assert.ok(row?.error?.startsWith("ab"));
@@ -380,28 +399,37 @@ for (const [name, make] of [
 
 describe("recorder", () => {
   const sink = () => {
-    const saved: InvocationRow[][] = [];
-    return { saved, save: async (rows: InvocationRow[]) => void saved.push(rows.map((row) => ({ ...row }))) };
+    const saved: string[][] = [];
+    return {
+      saved,
+      append: async (lines: string) => {
+        assert.ok(areLines(lines), lines);
+        saved.push(
+          lines
+            .trimEnd()
+            .split("\n")
+            .map((line) => line.split("\t")[5] ?? ""),
+        );
+      },
+      save: async (rows: InvocationRow[]) => void saved.push(rows.map(({ status }) => status)),
+    };
   };
 
   test("writes a short execution once and a long one twice, the end last", async () => {
     const store = sink();
     const recorder = new Recorder(store);
-    recorder.start(begin("f"))(done);
-    const end = recorder.start(begin("f"));
+    recorder.end(recorder.start(begin(randomUUID())), done);
+    const long = recorder.start(begin(randomUUID()));
     await recorder.flush();
-    end(done);
+    recorder.end(long, done);
     await recorder.close();
-    assert.deepEqual(
-      store.saved.map((rows) => rows.map((row) => row.status)),
-      [["completed", "running"], ["completed"]],
-    );
+    assert.deepEqual(store.saved, [["completed"], ["running"], ["completed"]]);
   });
 
   test("flushes by itself, within its interval", async () => {
     const store = sink();
     const recorder = new Recorder(store, { flushIntervalMs: 10 });
-    recorder.start(begin("f"))(done);
+    recorder.end(recorder.start(begin(randomUUID())), done);
     await new Promise((resolve) => setTimeout(resolve, 60));
     assert.equal(store.saved.length, 1);
     await recorder.close();
@@ -411,23 +439,45 @@ describe("recorder", () => {
     const store = sink();
     let away = true;
     const errors: unknown[] = [];
+    const unless = <T>(write: () => Promise<T>) => (away ? Promise.reject(new Error("away")) : write());
     const recorder = new Recorder(
-      { save: (rows) => (away ? Promise.reject(new Error("away")) : store.save(rows)) },
+      {
+        append: (lines) => unless(() => store.append(lines)),
+        save: (rows) => unless(() => store.save(rows)),
+      },
       { queueRows: 3, flushIntervalMs: 1e6, onError: (error) => errors.push(error) },
     );
-    const end = recorder.start(begin("f"));
+    const long = recorder.start(begin(randomUUID()));
     await recorder.flush();
-    for (let i = 0; i < 5; i++) recorder.start(begin("f"))(done);
+    for (let i = 0; i < 5; i++) recorder.end(recorder.start(begin(randomUUID())), done);
     assert.equal(recorder.dropped, 2);
     await recorder.flush();
     assert.equal(errors.length, 2);
     // It was offered as `running`, so its end is kept whatever the bound.
-    end(done);
+    recorder.end(long, done);
     assert.equal(recorder.dropped, 2);
     away = false;
     await recorder.close();
-    assert.equal(store.saved.flat().length, 4);
-    assert.ok(store.saved.flat().every((row) => row.status === "completed"));
+    assert.deepEqual(store.saved.flat(), Array(4).fill("completed"));
+  });
+});
+
+describe("lines of executions", () => {
+  const line = toLine({ ...begin(randomUUID()), ...done, fuel: 2 ** 53 - 1, cpuMs: 1e-9, durationMs: 1 / 3 });
+
+  test("are recognised, and nothing else is", () => {
+    assert.ok(areLines(line.repeat(3)));
+    for (const bad of [
+      line.trimEnd(),
+      `${line}x`,
+      line.replace("completed", "failed"),
+      line.replace("\tf\t", "\tF\t"),
+      line.replace("\tr\t", "\ta\\tb\t"),
+      line.replace("\t1\t", "\t-1\t"),
+      line.replace(/^./, "\\."),
+      line.replace("\n", "\t\n"),
+    ])
+      assert.ok(!areLines(line + bad), JSON.stringify(bad));
   });
 });
 

@@ -148,7 +148,7 @@ export class Deployer {
       await sleep(DRAIN_POLL_MS);
       left = await active();
     }
-    await metrics.forget(name);
+    metrics.forget(name);
     return left;
   }
 

@@ -10,9 +10,8 @@ import { type Handle, type Listener, type ListenOptions, listen } from "../liste
 import type { LiveFunction } from "../live-function.ts";
 import type { ArtifactSource, EdgeParts } from "../ports.ts";
 import { RequestScope } from "../request-scope.ts";
-import type { InvocationStore } from "../store/invocations.ts";
 import type { StoredFunction } from "../store/read-functions.ts";
-import { Recorder } from "../store/recorder.ts";
+import { type History, Recorder } from "../store/recorder.ts";
 import { type InvokeResult, invokeForAdmin } from "./admin-invoke.ts";
 import { createEdgeApp } from "./app.ts";
 import { LoadShedder } from "./load-shedder.ts";
@@ -24,7 +23,7 @@ export interface EdgeDeps extends EdgeParts, Pick<InvokerDeps, "logs" | "metrics
   /** What is deployed at the start. */
   catalog: { list(): StoredFunction[] };
   artifacts: ArtifactSource;
-  history: Pick<InvocationStore, "save">;
+  history: History;
   /** Who lends slots, where limits hold over several processes. */
   lender?: Lender;
 }

@@ -3,9 +3,13 @@ import type { ServerResponse } from "node:http";
 import type { InvocationResponse } from "../../runtime/invocation.ts";
 import { errorAnswer, type PlatformError } from "../errors.ts";
 import { responseHeaders } from "../headers.ts";
+import { HeldAnswers } from "./held-answers.ts";
 
 /** Bodies up to this length leave in one write with the head: Node puts strings together, byte for byte in Latin-1. */
 const ONE_WRITE_BYTES = 16 * 1024;
+
+/** Answers of this process that are about to leave. */
+export const heldAnswers = new HeldAnswers();
 
 /** Sends a function's answer; false, and nothing sent, when it is none that could be. */
 export function sendResponse(
@@ -27,17 +31,22 @@ export function sendResponse(
   if (setCookie !== undefined) lines.push("set-cookie", setCookie);
   if (status === 204 || status === 205 || status === 304) {
     discard(body);
-    outgoing.writeHead(status, lines).end();
+    send(outgoing, status, lines, "");
   } else if (body instanceof Uint8Array) {
     if (body.length > 0 || outgoing.req.method !== "HEAD") lines.push("content-length", `${body.length}`);
-    outgoing.writeHead(status, lines);
-    if (body.length > ONE_WRITE_BYTES) outgoing.end(body);
-    else outgoing.end(asBuffer(body).toString("latin1"), "latin1");
+    send(outgoing, status, lines, body.length > ONE_WRITE_BYTES ? body : asBuffer(body).toString("latin1"));
   } else {
     outgoing.writeHead(status, lines);
     void sendStream(outgoing, body);
   }
   return true;
+}
+
+/** Sends head and body, with the other answers of this turn of the event loop. */
+function send(outgoing: ServerResponse, status: number, lines: string[], body: string | Uint8Array): void {
+  heldAnswers.add(() => {
+    outgoing.writeHead(status, lines).end(body, "latin1");
+  });
 }
 
 /** Sends an error; `last`: the connection can't carry another request. */
@@ -55,7 +64,7 @@ export function sendError(
   const lines = Object.entries(headers).flat();
   if (last) lines.push("connection", "close");
   lines.push("content-length", `${Buffer.byteLength(body)}`);
-  outgoing.writeHead(status, lines).end(body);
+  send(outgoing, status, lines, Buffer.from(body).toString("latin1"));
 }
 
 /** As fast as the client takes it; a stream that breaks off cuts the connection, so that no client takes it for whole. */

@@ -7,7 +7,7 @@ import { RequestScope } from "../request-scope.ts";
 import type { EdgeDeps } from "./app.ts";
 import { chooseVersion, FUNCTION_KEY_HEADER } from "./choose.ts";
 import { bodyOf, IncomingHeaders } from "./incoming.ts";
-import { sendError, sendResponse } from "./outgoing.ts";
+import { heldAnswers, sendError, sendResponse } from "./outgoing.ts";
 import { edgeTarget } from "./target.ts";
 import { UnsentAnswers } from "./unsent-answers.ts";
 
@@ -45,6 +45,7 @@ async function serve(
   incoming: IncomingMessage,
   outgoing: ServerResponse,
 ): Promise<void> {
+  heldAnswers.releaseLate();
   const { config, registry, invoker, log } = deps;
   const headers = new IncomingHeaders(incoming.headers);
   const requestId = requestIdOf(headers.get("x-request-id"));

@@ -2,6 +2,8 @@ import { z } from "zod";
 import type { InvokeInput } from "../admin/input.ts";
 import type { EdgeConfig } from "../config.ts";
 import { type ErrorCode, STATUS_OF_CODE } from "../errors.ts";
+import { DURATION_BUCKETS_SECONDS } from "../execution-counts.ts";
+import { areLines } from "../store/invocation-lines.ts";
 import type { StoredFunction } from "../store/read-functions.ts";
 
 /**
@@ -135,6 +137,15 @@ const invocationRow = z.strictObject({
     ])
     .nullable(),
   traceId: short.nullable(),
+  span: z.strictObject({ spanId: short, parentSpanId: short.nullable(), sampled: z.boolean() }).optional(),
+});
+
+const functionCounts = z.strictObject({
+  outcomes: z.partialRecord(outcomeKind, count),
+  refusals: z.partialRecord(errorCode, count),
+  durations: z.array(count).length(DURATION_BUCKETS_SECONDS.length + 1),
+  wallMs: amount,
+  cpuMs: amount,
 });
 
 const report = z.strictObject({
@@ -147,10 +158,8 @@ const report = z.strictObject({
       line: z.strictObject({ ...logLine.shape, time: short, requestId: short, version: count }),
     }),
   ),
-  executions: z.array(
-    z.strictObject({ name: short, outcome: outcomeKind, wallMs: amount, cpuMs: z.number() }),
-  ),
-  refusals: z.array(z.strictObject({ name: short, code: errorCode, count })),
+  /** What has been counted since the last report, by function. */
+  counts: z.array(z.tuple([short, functionCounts])),
 });
 
 export type Report = z.infer<typeof report>;
@@ -172,6 +181,7 @@ export const supervisorMethods = {
   report: method(report, nothing),
   want: method(z.strictObject({ key: short, count }), nothing),
   giveBack: method(z.strictObject({ key: short, count, wanted: count }), nothing),
+  append: method(z.strictObject({ lines: z.string().max(10_000_000).refine(areLines) }), nothing),
   save: method(z.strictObject({ rows: z.array(invocationRow).max(10_000) }), nothing),
   artifact: method(version, bytes.optional()),
   rebuilt: method(version, bytes.optional()),

@@ -1,5 +1,6 @@
 import type { InvocationMetrics, Outcome } from "../../runtime/invocation.ts";
 import type { ErrorCode } from "../errors.ts";
+import { ExecutionCounts } from "../execution-counts.ts";
 import type { FunctionLogLine } from "../function-logs.ts";
 import type { Report } from "./protocol.ts";
 
@@ -16,7 +17,7 @@ export class Reporter {
   readonly #send: (report: Report) => Promise<unknown>;
   readonly #timer: NodeJS.Timeout;
   #report = emptyReport();
-  #refusals = new Map<string, Report["refusals"][number]>();
+  #counts = new ExecutionCounts();
   #characters = 0;
   #sending: Promise<unknown> | undefined;
 
@@ -36,25 +37,21 @@ export class Reporter {
     if (this.#hasRoom(this.#report.lines, line.message)) this.#report.lines.push({ name, line });
   }
 
-  executed(name: string, outcome: Outcome["kind"], { wallMs, cpuMs }: InvocationMetrics): void {
-    const { executions } = this.#report;
-    if (executions.length < MAX_WAITING) executions.push({ name, outcome, wallMs, cpuMs });
+  executed(name: string, outcome: Outcome["kind"], used: Pick<InvocationMetrics, "wallMs" | "cpuMs">): void {
+    this.#counts.executed(name, outcome, used);
   }
 
   refused(name: string, code: ErrorCode, count = 1): void {
-    const key = `${code} ${name}`;
-    const known = this.#refusals.get(key);
-    if (known) known.count += count;
-    else this.#refusals.set(key, { name, code, count });
+    this.#counts.refused(name, code, count);
   }
 
   /** Sends what there is; one report at a time. */
   async flush(): Promise<void> {
     if (this.#sending) return;
-    const report = { ...this.#report, refusals: [...this.#refusals.values()] };
+    const report = { ...this.#report, counts: [...this.#counts] };
     if (Object.values(report).every((list) => list.length === 0)) return;
     this.#report = emptyReport();
-    this.#refusals = new Map();
+    this.#counts = new ExecutionCounts();
     this.#characters = 0;
     // The supervisor is gone when this fails, and nobody is left who could be told.
     this.#sending = this.#send(report).catch(() => {});
@@ -75,6 +72,6 @@ export class Reporter {
   }
 }
 
-function emptyReport(): Omit<Report, "refusals"> {
-  return { log: [], lines: [], executions: [] };
+function emptyReport(): Omit<Report, "counts"> {
+  return { log: [], lines: [] };
 }

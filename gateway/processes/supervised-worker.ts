@@ -14,9 +14,9 @@ import { WorkerProcess } from "./worker-process.ts";
 export interface WorkerHost {
   slots: SlotBank<SupervisedWorker>;
   artifacts: ArtifactSource;
-  history: Pick<InvocationStore, "save" | "failRunning">;
+  history: Pick<InvocationStore, "append" | "save" | "failRunning">;
   logs: Pick<FunctionLogs, "append">;
-  metrics: Pick<Metrics, "executed" | "refused">;
+  metrics: Pick<Metrics, "add">;
   log: Logger;
   /** Writes a finished line to the platform's log. */
   writeLog(line: string): void;
@@ -60,7 +60,7 @@ export class SupervisedWorker implements Borrower {
   constructor({ number, script, execArgv, host, onHeartbeat, onListening }: SupervisedWorkerOptions) {
     this.number = number;
     this.#host = host;
-    const { artifacts, slots } = host;
+    const { artifacts, history, slots } = host;
     const handlers: Handlers<typeof supervisorMethods> = {
       listening: (_nothing, { handle }) => {
         if (handle) onListening(handle);
@@ -73,6 +73,7 @@ export class SupervisedWorker implements Borrower {
       report: (report) => this.#report(report),
       want: ({ key, count }) => slots.want(this, key, count),
       giveBack: ({ key, count, wanted }) => slots.giveBack(this, key, count, wanted),
+      append: ({ lines }) => history.append(lines),
       save: ({ rows }) => this.#save(rows),
       artifact: ({ functionId, version }) => artifacts.artifact(functionId, version),
       rebuilt: ({ functionId, version }) => artifacts.rebuilt(functionId, version),
@@ -136,13 +137,11 @@ export class SupervisedWorker implements Borrower {
     this.#process.kill(reason);
   }
 
-  #report({ log, lines, executions, refusals }: Report): void {
+  #report({ log, lines, counts }: Report): void {
     const { logs, metrics, writeLog } = this.#host;
     for (const line of log) writeLog(line);
     for (const { name, line } of lines) logs.append(name, line);
-    for (const { name, outcome, wallMs, cpuMs } of executions)
-      metrics.executed(name, outcome, { wallMs, cpuMs });
-    for (const { name, code, count } of refusals) metrics.refused(name, code, count);
+    for (const [name, counted] of counts) metrics.add(name, counted);
   }
 
   async #save(rows: InvocationRow[]): Promise<void> {

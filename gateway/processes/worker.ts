@@ -118,6 +118,9 @@ async function openEdge(
       rebuilt: (functionId, version) => channel.call("rebuilt", { functionId, version }),
     },
     history: {
+      append: async (lines) => {
+        await channel.call("append", { lines });
+      },
       save: async (rows) => {
         await channel.call("save", { rows });
       },

@@ -25,6 +25,11 @@ export class StoreError extends Error {
 
 export interface Connection {
   db: Database;
+  /**
+   * Adds rows in COPY's text format to a table, which takes half as long as an insert. Absent where the driver has no COPY: postgres.js never
+   * tells of one that fails.
+   */
+  copyIn?(table: string, columns: readonly string[], text: string): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -46,6 +51,8 @@ export async function connectEmbedded(dataDir: string): Promise<Connection> {
     await migratePglite(db, { migrationsFolder });
     return {
       db,
+      copyIn: (table, columns, text) =>
+        client.copyIn(`copy ${table} (${columns.join(", ")}) from '/dev/blob'`, text),
       close: async () => {
         await client.close();
         unlock();

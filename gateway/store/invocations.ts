@@ -1,6 +1,8 @@
 import { and, desc, eq, inArray, lt, sql } from "drizzle-orm";
+import { codeOf } from "../errors.ts";
 import type { Trace } from "../trace.ts";
-import type { Database } from "./connect.ts";
+import type { Connection, Database } from "./connect.ts";
+import { LINE_COLUMNS } from "./invocation-lines.ts";
 import { functionInvocations, type InvocationStatus, type KillReason } from "./schema.ts";
 
 export interface InvocationRow {
@@ -24,14 +26,44 @@ export interface InvocationRow {
   killReason: KillReason | null;
   traceId: string | null;
   /** Its place in the trace, for export; not stored. */
-  span?: Pick<Trace, "spanId" | "parentSpanId" | "sampled">;
+  span?: Pick<Trace, "spanId" | "parentSpanId" | "sampled"> | undefined;
 }
+
+/** Postgres's code for a row that is there already. */
+const UNIQUE_VIOLATION = "23505";
+
+const lineColumns = sql.raw(LINE_COLUMNS.map(([name]) => name).join(", "));
+const lineFields = sql.raw(LINE_COLUMNS.map(([, type], i) => `field[${i + 1}]::${type}`).join(", "));
 
 /** The history of executions. */
 export class InvocationStore {
   readonly #db: Database;
-  constructor(db: Database) {
+  readonly #copyIn: Connection["copyIn"];
+  constructor({ db, copyIn }: Pick<Connection, "db" | "copyIn">) {
     this.#db = db;
+    this.#copyIn = copyIn;
+  }
+
+  /** Adds executions as lines (see `invocation-lines.ts`). To add some again that may be there is harmless. */
+  async append(lines: string): Promise<void> {
+    if (this.#copyIn) {
+      try {
+        return await this.#copyIn(
+          "function_invocations",
+          LINE_COLUMNS.map(([name]) => name),
+          lines,
+        );
+      } catch (error) {
+        if (codeOf(error) !== UNIQUE_VIOLATION) throw error;
+      }
+    }
+    await this.#db.execute(sql`
+      insert into function_invocations (${lineColumns})
+      select ${lineFields}
+      from (
+        select string_to_array(line, E'\\t') as field from string_to_table(${lines.trimEnd()}, E'\\n') as line
+      ) as fields
+      on conflict (id) do nothing`);
   }
 
   /**

@@ -34,10 +34,10 @@ export async function openStore(config: StoreConfig): Promise<Store> {
   const { url } = config.store;
   const masterKeys = new MasterKeys(config);
   const vault = new Vault(masterKeys.keys);
-  const { db, close } =
-    url === undefined ? await connectEmbedded(config.dataDir) : await connectPostgres(url);
+  const connection = url === undefined ? await connectEmbedded(config.dataDir) : await connectPostgres(url);
+  const { db, close } = connection;
   try {
-    const invocations = new InvocationStore(db);
+    const invocations = new InvocationStore(connection);
     let feed: ChangeFeed | undefined;
     await invocations.abortOrphans();
     return {

@@ -14,6 +14,8 @@ export class EmbeddedDatabaseError extends Error {
 
 interface QueryOptions {
   rowMode?: "array" | "object";
+  /** What the statement reads as the file `/dev/blob`. */
+  blob?: string;
 }
 
 interface QueryResult {
@@ -54,6 +56,11 @@ export class PgliteClient {
     return this.#exclusive(() => this.#send(sql, params, options));
   }
 
+  /** Runs a COPY that reads `/dev/blob`, which is this text. */
+  async copyIn(sql: string, text: string): Promise<void> {
+    await this.query(sql, [], { blob: text });
+  }
+
   transaction<T>(work: (client: Pick<PgliteClient, "query">) => Promise<T>): Promise<T> {
     return this.#exclusive(async () => {
       const inside = {
@@ -91,10 +98,10 @@ export class PgliteClient {
     return result;
   }
 
-  #send(sql: string, params: unknown[], options: QueryOptions): Promise<QueryResult> {
+  #send(sql: string, params: unknown[], { rowMode = "object", blob }: QueryOptions): Promise<QueryResult> {
     if (this.#dead) return Promise.reject(this.#dead);
     const id = this.#nextId++;
-    const message: QueryMessage = { id, sql, params, rowMode: options.rowMode ?? "object" };
+    const message: QueryMessage = { id, sql, params, rowMode, blob };
     return new Promise((resolve, reject) => {
       this.#pending.set(id, { resolve, reject });
       this.#worker.postMessage(message);

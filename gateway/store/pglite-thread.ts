@@ -8,6 +8,8 @@ export interface QueryMessage {
   sql: string;
   params: unknown[];
   rowMode: "array" | "object";
+  /** What `/dev/blob` is for a COPY. */
+  blob: string | undefined;
 }
 
 export type ThreadReply =
@@ -41,6 +43,7 @@ if (port) {
       const { rows, affectedRows } = await db.query(message.sql, message.params, {
         rowMode: message.rowMode,
         parsers,
+        ...(message.blob !== undefined && { blob: new Blob([message.blob]) }),
       });
       port.postMessage({ id: message.id, rows, affectedRows } satisfies ThreadReply);
     } catch (error) {

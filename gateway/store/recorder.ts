@@ -1,16 +1,19 @@
+import { fitsLine, toLine } from "./invocation-lines.ts";
 import type { InvocationRow, InvocationStore } from "./invocations.ts";
 import type { InvocationStatus } from "./schema.ts";
 
 export interface RecorderOptions {
   /** Longest time until a row is in the database, ms. Default 100. */
   flushIntervalMs?: number;
-  /** Rows that start a flush at once, and the size of one statement. Default 500. */
+  /** Rows that start a flush at once, and the size of one statement. Default 1,000. */
   batchRows?: number;
   /** Ended rows kept while the database is slow or away; more are dropped and counted. Default 20,000. */
   queueRows?: number;
   /** Told when a flush fails; the rows stay queued. */
   onError?(error: unknown): void;
 }
+
+export type History = Pick<InvocationStore, "append" | "save">;
 
 export type InvocationStart = Pick<
   InvocationRow,
@@ -22,35 +25,58 @@ export type InvocationEnd = Pick<
   "durationMs" | "error" | "errorCode" | "cpuMs" | "fuel" | "memoryBytes" | "databaseMs" | "killReason"
 > & { status: Exclude<InvocationStatus, "running"> };
 
+/** An execution that has been noted; {@link Recorder.end} takes it back. */
+export class Recorded {
+  readonly start: InvocationStart;
+  ended = false;
+  /** It may be in the database as `running`. */
+  shown = false;
+
+  constructor(start: InvocationStart) {
+    this.start = start;
+  }
+}
+
 /** Error texts are for reading, not for storage of what a function chose to throw. */
 const MAX_ERROR_CHARACTERS = 2000;
 
+const STILL_RUNNING = {
+  status: "running",
+  durationMs: null,
+  error: null,
+  errorCode: null,
+  cpuMs: null,
+  fuel: null,
+  memoryBytes: null,
+  databaseMs: null,
+  killReason: null,
+} as const;
+
 /**
- * Writes executions to `function_invocations` off the request's path. What ends between two flushes costs one row;
+ * Writes executions to `function_invocations` off the request's path. What ends between two flushes costs one row, most often a line;
  * what is still under way at a flush is written as `running` and brought up to date at its end.
  */
 export class Recorder {
-  readonly #store: Pick<InvocationStore, "save">;
+  readonly #history: History;
   readonly #flushIntervalMs: number;
   readonly #batchRows: number;
   readonly #queueRows: number;
   readonly #onError: (error: unknown) => void;
-  /** Ids of all executions under way. */
-  readonly #open = new Set<string>();
-  /** Under way, not in the database yet. */
-  readonly #started = new Map<string, InvocationRow>();
-  /** In the database as `running`; their ends are never dropped, since a wrong row would stay. */
-  readonly #shownRunning = new Set<string>();
+  /** Noted since the last flush, or by it for want of room; those that have ended meanwhile are among them. */
+  #started: Recorded[] = [];
+  /** Ended, never shown as `running`, and nothing to tell. */
+  #lines: string[] = [];
+  /** The others that have ended. */
   #ended: InvocationRow[] = [];
   #timer: NodeJS.Timeout | undefined;
   #flushing: Promise<boolean> | undefined;
   #dropped = 0;
   #closed = false;
 
-  constructor(store: Pick<InvocationStore, "save">, options: RecorderOptions = {}) {
-    this.#store = store;
+  constructor(history: History, options: RecorderOptions = {}) {
+    this.#history = history;
     this.#flushIntervalMs = options.flushIntervalMs ?? 100;
-    this.#batchRows = options.batchRows ?? 500;
+    this.#batchRows = options.batchRows ?? 1_000;
     this.#queueRows = options.queueRows ?? 20_000;
     this.#onError = options.onError ?? (() => {});
   }
@@ -60,29 +86,34 @@ export class Recorder {
     return this.#dropped;
   }
 
-  /** Notes the start; call the result once, at the end. */
-  start(start: InvocationStart): (end: InvocationEnd) => void {
-    const row: InvocationRow = {
-      ...start,
-      status: "running",
-      durationMs: null,
-      error: null,
-      errorCode: null,
-      cpuMs: null,
-      fuel: null,
-      memoryBytes: null,
-      databaseMs: null,
-      killReason: null,
-    };
-    this.#open.add(row.id);
-    this.#started.set(row.id, row);
+  /** Notes the start. */
+  start(start: InvocationStart): Recorded {
+    const recorded = new Recorded(start);
+    this.#started.push(recorded);
+    // While the database is slow, what has ended does not pile up here.
+    if (this.#started.length > this.#queueRows) this.#started = this.#started.filter(({ ended }) => !ended);
     this.#schedule();
-    return (end) => this.#end({ ...row, ...end, error: end.error === null ? null : storable(end.error) });
+    return recorded;
+  }
+
+  /** Notes the end; once. */
+  end(recorded: Recorded, end: InvocationEnd): void {
+    recorded.ended = true;
+    // An end of what was shown is never dropped, since a wrong row would stay.
+    if (!recorded.shown && this.#queued >= this.#queueRows) {
+      this.#dropped++;
+      return;
+    }
+    const row = { ...recorded.start, ...end };
+    if (!recorded.shown && fitsLine(row)) this.#lines.push(toLine(row));
+    else this.#ended.push({ ...row, error: end.error === null ? null : storable(end.error) });
+    if (this.#queued === this.#batchRows) void this.#write(() => this.#queued >= this.#batchRows);
+    else this.#schedule();
   }
 
   /** Writes everything known now. Resolves when it is in the database, or the attempt failed. */
   flush(): Promise<void> {
-    return this.#write(() => this.#started.size > 0 || this.#ended.length > 0);
+    return this.#write(() => this.#queued > 0 || this.#hasStarted());
   }
 
   /** Flushes and stops the timer. */
@@ -90,6 +121,14 @@ export class Recorder {
     this.#closed = true;
     clearTimeout(this.#timer);
     await this.flush();
+  }
+
+  get #queued(): number {
+    return this.#lines.length + this.#ended.length;
+  }
+
+  #hasStarted(): boolean {
+    return this.#started.some(({ ended }) => !ended);
   }
 
   /** One batch after the other, never two at once: an end must not overtake its `running` row. */
@@ -103,59 +142,55 @@ export class Recorder {
     }
   }
 
-  #end(row: InvocationRow): void {
-    this.#open.delete(row.id);
-    this.#started.delete(row.id);
-    if (this.#ended.length >= this.#queueRows && !this.#shownRunning.has(row.id)) {
-      this.#dropped++;
-      return;
-    }
-    this.#ended.push(row);
-    if (this.#ended.length === this.#batchRows) void this.#write(() => this.#ended.length >= this.#batchRows);
-    else this.#schedule();
-  }
-
   #schedule(): void {
     if (this.#timer || this.#closed) return;
     this.#timer = setTimeout(async () => {
       // One pass: what starts meanwhile waits for the next, so that short executions cost one row, not two.
       let first = true;
       await this.#write(() => {
-        const go = first || this.#ended.length >= this.#batchRows;
+        const go = first || this.#queued >= this.#batchRows;
         first = false;
         return go;
       });
       this.#timer = undefined;
-      if (this.#started.size > 0 || this.#ended.length > 0) this.#schedule();
+      if (this.#queued > 0 || this.#hasStarted()) this.#schedule();
     }, this.#flushIntervalMs);
     this.#timer.unref();
   }
 
+  /** Whether it succeeded. What could not be written is queued again: the statement may have been applied all the same, and another time is harmless. */
   async #writeBatch(): Promise<boolean> {
+    const lines = this.#lines.splice(0, this.#batchRows);
     const ended = this.#ended.splice(0, this.#batchRows);
-    const running: InvocationRow[] = [];
-    if (ended.length === 0 && this.#started.size === 0) return true;
-    for (const row of this.#started.values()) {
-      if (ended.length + running.length >= this.#batchRows) break;
-      running.push(row);
-    }
-    for (const row of running) {
-      this.#started.delete(row.id);
-      this.#shownRunning.add(row.id);
-    }
+    const running = this.#takeRunning(this.#batchRows - ended.length);
     try {
-      await this.#store.save([...ended, ...running]);
-      for (const row of ended) this.#shownRunning.delete(row.id);
+      const rows = [...ended, ...running.map(({ start }): InvocationRow => ({ ...start, ...STILL_RUNNING }))];
+      await bothOf(
+        lines.length > 0 ? this.#history.append(lines.join("")) : undefined,
+        rows.length > 0 ? this.#history.save(rows) : undefined,
+      );
       return true;
     } catch (error) {
-      // The statement may have been applied all the same; saving again is harmless. The ids stay in #shownRunning,
-      // so that their ends are kept whatever happened.
+      this.#lines.unshift(...lines);
       this.#ended.unshift(...ended);
-      for (const row of running) if (this.#open.has(row.id)) this.#started.set(row.id, row);
+      // They count as shown, so that their ends are kept whatever happened.
+      this.#started.unshift(...running.filter((recorded) => !recorded.ended));
       this.#onError(error);
       return false;
     }
   }
+
+  #takeRunning(room: number): Recorded[] {
+    const open = this.#started.filter(({ ended }) => !ended);
+    this.#started = open.splice(room);
+    for (const recorded of open) recorded.shown = true;
+    return open;
+  }
+}
+
+/** Waits for both, also when one has failed; then throws its error. */
+async function bothOf(...work: (Promise<void> | undefined)[]): Promise<void> {
+  for (const result of await Promise.allSettled(work)) if (result.status === "rejected") throw result.reason;
 }
 
 /** Postgres takes neither NUL nor half a surrogate pair. */
