@@ -202,6 +202,18 @@ describe("worker processes", () => {
     assert.match(metrics, /^thimble_worker_ends_total 1$/m);
   });
 
+  test("go on when a request belongs to a trace, which is in the history", async () => {
+    const before = await processesOf(system);
+    await system.deploy("traced", `export default () => "traced"`);
+    const traceId = "0af7651916cd43dd8448eb211c80319c";
+    const headers = { traceparent: `00-${traceId}-b7ad6b7169203331-01` };
+    await Promise.all(Array.from({ length: 10 }, () => fetch(`${system.edgeUrl}/f/traced`, { headers })));
+    const rows = await system.invocations("traced", 10);
+    assert.ok(rows.every((row) => row.traceId === traceId));
+    const pids = (processes: Process[]) => processes.map(({ pid }) => pid);
+    assert.deepEqual(pids(await processesOf(system)), pids(before));
+  });
+
   test("connections that came while nobody accepted them are answered by who comes next", async () => {
     const before = await processesOf(system);
     for (const { pid } of before) process.kill(pid, "SIGKILL");
