@@ -1,4 +1,4 @@
-import type { Cancellation } from "../runtime/execution.ts";
+import type { Cancellation } from "../runtime/cancellation.ts";
 import { overloaded, PlatformError } from "./errors.ts";
 import { Gate, type Lender, type Release } from "./gate.ts";
 

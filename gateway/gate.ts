@@ -1,4 +1,4 @@
-import type { Cancellation } from "../runtime/execution.ts";
+import type { Cancellation } from "../runtime/cancellation.ts";
 import { PlatformError } from "./errors.ts";
 
 /** Lends slots of limits that hold over several processes. */

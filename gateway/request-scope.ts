@@ -1,5 +1,4 @@
-import type { Cancellation } from "../runtime/execution.ts";
-import { CancellationSource } from "./cancellation.ts";
+import { type Cancellation, CancellationSource } from "../runtime/cancellation.ts";
 import { PlatformError } from "./errors.ts";
 
 /**

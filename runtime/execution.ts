@@ -1,4 +1,5 @@
 import { randomFillSync } from "node:crypto";
+import type { Cancellation } from "./cancellation.ts";
 import { FunctionLog } from "./function-log.ts";
 import {
   GuestMessageError,
@@ -41,13 +42,6 @@ const callFuel = 1_000;
 const longCallBytes = 1024;
 /** What QuickJS says when its stack check fires (JS_ThrowStackOverflow). */
 const engineStackOverflow = { name: "RangeError", message: "Maximum call stack size exceeded" } as const;
-
-/** An AbortSignal, or as much of one as is needed here. */
-export interface Cancellation {
-  readonly aborted: boolean;
-  addEventListener(type: "abort", listener: () => void): void;
-  removeEventListener(type: "abort", listener: () => void): void;
-}
 
 export interface RunOptions {
   limits: InvocationLimits;

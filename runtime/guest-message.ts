@@ -7,8 +7,6 @@ import {
   type HeaderList,
   type HostCall,
   type LogLine,
-  type QueryParam,
-  type QueryRequest,
   ResponseFlag,
   type ResponseHead,
   responseHeadLines,
@@ -82,7 +80,7 @@ function string(kind: Kind, value: unknown): string {
   return value;
 }
 
-function unsigned(kind: Kind, value: unknown, least = 0): number {
+export function unsigned(kind: Kind, value: unknown, least = 0): number {
   const number = value as number;
   if (!Number.isInteger(value) || number < least || number > 0xffff_ffff) throw new GuestMessageError(kind);
   return number;
@@ -159,18 +157,6 @@ export function readFetchRequest(text: Uint8Array): FetchRequest {
     hasBody: hasBody === true,
     stream: stream === true,
   };
-}
-
-/** The parameters are checked where they are encoded for the database. */
-export function readQueryRequest(text: Uint8Array): QueryRequest {
-  const { text: statement, params, lease, textTypes } = object("query", parse("query", text));
-  if (!Array.isArray(params)) throw new GuestMessageError("query");
-  const request: QueryRequest = { text: string("query", statement), params: params as QueryParam[] };
-  if (lease !== undefined) request.lease = unsigned("query", lease, 1);
-  if (textTypes === "all") request.textTypes = "all";
-  else if (Array.isArray(textTypes)) request.textTypes = textTypes.map((type) => unsigned("query", type));
-  else if (textTypes !== undefined) throw new GuestMessageError("query");
-  return request;
 }
 
 /** A decimal number: an operation's, or a delay. */

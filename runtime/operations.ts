@@ -1,3 +1,4 @@
+import { CancellationSource } from "./cancellation.ts";
 import {
   GuestMessageError,
   messageLimits,
@@ -5,7 +6,6 @@ import {
   readCryptoCall,
   readFetchRequest,
   readNumber,
-  readQueryRequest,
   readTranscodeRequest,
 } from "./guest-message.ts";
 import { transcode } from "./host/transcode.ts";
@@ -18,10 +18,10 @@ import {
   type GuestError,
   maxChunkBytes,
   Op,
-  type QueryRequest,
   Refused,
   type TranscodeRequest,
 } from "./protocol.ts";
+import { encodeResult, type QueryCall, readQueryCall } from "./query-message.ts";
 import { type DatabaseSession, HostError, type HostServices } from "./services.ts";
 
 /** Operations under way at once, and of each kind in one invocation. */
@@ -133,10 +133,10 @@ export class Operations {
       default: {
         if (++this.#started.queries > limits.queries) return Refused.tooMany;
         if (text.length > messageLimits.query) return Refused.tooLarge;
-        const request = readQueryRequest(text);
-        const size = messageSize(text, request.params);
+        const call = readQueryCall(text);
+        const size = messageSize(text, call.request.params);
         if (this.#heldBytes + size > limits.heldBytes) return Refused.tooLarge;
-        return this.#query(request, size);
+        return this.#query(call, size);
       }
     }
   }
@@ -286,13 +286,16 @@ export class Operations {
     return this.#run((signal) => this.#holding(size, callSubtle(call, bytes, signal)));
   }
 
-  #query(request: QueryRequest, size: number): number {
+  #query({ request, rows }: QueryCall, size: number): number {
     this.#database ??= this.#services.openDatabase();
     const database = this.#database;
-    return this.#run(async (signal) => {
-      const response = await this.#holding(size, database.query(request, signal));
-      return { text: JSON.stringify(response), bytes: empty };
-    });
+    const id = this.#nextId++;
+    const cancellation = new CancellationSource();
+    const answer = async () => {
+      const response = await this.#holding(size, database.query(request, cancellation));
+      return { text: encodeResult(response, rows), bytes: empty };
+    };
+    return this.#await(id, () => cancellation.abort(), answer());
   }
 
   /** Counts what the host holds until `work` is done. */
@@ -310,8 +313,12 @@ export class Operations {
     id = this.#nextId++,
     controller = new AbortController(),
   ): number {
-    this.#pending.set(id, () => controller.abort());
-    work(controller.signal).then(
+    return this.#await(id, () => controller.abort(), work(controller.signal));
+  }
+
+  #await(id: number, cancel: () => void, end: Promise<{ text: string; bytes: Uint8Array }>): number {
+    this.#pending.set(id, cancel);
+    end.then(
       ({ text, bytes }) => this.#end({ event: Event.complete, id, text, bytes }),
       (cause) =>
         this.#end({ event: Event.reject, id, text: JSON.stringify(guestError(cause)), bytes: empty }),

@@ -26,7 +26,7 @@ export const Op = {
    * {@link FetchResponse}; its body is then the source of the operation's number.
    */
   fetch: 6,
-  /** Run one SQL statement. text: {@link QueryRequest}. Completes with {@link QueryResponse}. */
+  /** Run one SQL statement. text: {@link QueryLine}. Completes with {@link ResultLine}. */
   query: 7,
   /**
    * Cancel an operation (clearTimeout, an aborted fetch), and the source and the sink of its number. text: the number.
@@ -287,6 +287,16 @@ export interface FetchResponse {
   /** The body is the source of the operation's number. */
   stream?: boolean;
 }
+
+/**
+ * Lines of a query, of which the last, with line breaks of its own, is the statement; JSON has none. Beside what a {@link QueryRequest} says
+ * there is `rows`, the shape of the rows: {@link RowShape}. Empty: no lease, no types, no parameters.
+ */
+export const QueryLine = { lease: 0, rows: 1, textTypes: 2, params: 3, statement: 4 } as const;
+/** Rows as arrays of values, or as objects with the columns' names. */
+export type RowShape = "arrays" | "objects";
+/** Lines of its result: `about` is JSON of a {@link QueryResponse} without rows, `tagged` of the numbers of columns with values that are no plain JSON. */
+export const ResultLine = { about: 0, tagged: 1, rows: 2 } as const;
 
 export interface QueryRequest {
   text: string;

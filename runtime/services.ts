@@ -1,3 +1,4 @@
+import type { Cancellation } from "./cancellation.ts";
 import type { FetchRequest, FetchResponse, QueryRequest, QueryResponse } from "./protocol.ts";
 
 /**
@@ -18,7 +19,7 @@ export interface HostServices {
 /** The database as one invocation has it: what it uses is counted and what it holds is known. */
 export interface DatabaseSession {
   /** One SQL statement through the bounded pool. The signal stops it, on the server too. */
-  query(request: QueryRequest, signal: AbortSignal): Promise<QueryResponse>;
+  query(request: QueryRequest, signal: Cancellation): Promise<QueryResponse>;
   /** Gives back the connection that {@link QueryRequest.lease} has reserved under this number; what is uncommitted is rolled back. */
   release(lease: number): void;
   /** Ends everything that is under way, releases every lease. */

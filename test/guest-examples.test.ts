@@ -70,7 +70,7 @@ test("database-function inserts, lists, and answers a time-out", async () => {
     return guest.complete(guest.last(Op.query), result()).last(Op.query);
   };
   const insert = ask({ action: "add", title: "t" });
-  assert.match(insert.text, /insert into example_tasks \(\\"title\\"\) values \(\$1\) returning/);
+  assert.match(insert.text, /insert into example_tasks \("title"\) values \(\$1\) returning/);
   guest.complete(insert, result([[1, "t", false]]));
   assert.deepEqual(guest.json(), { added: { id: 1, title: "t", done: false } });
   guest.complete(ask({ action: "list" }), result([[1, "t", false]]));

@@ -3,11 +3,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { QueryResponse } from "../runtime/protocol.ts";
 import { Op } from "../runtime/protocol.ts";
-import { Guest } from "./support/guest.ts";
+import { Guest, queryOf } from "./support/guest.ts";
 
 const start = async (body: string) =>
   (await Guest.of(`import { sql } from "thimble:db"; export default async () => { ${body} }`)).request();
-const sent = (guest: Guest) => JSON.parse(guest.last(Op.query).text);
+const sent = (guest: Guest) => queryOf(guest.last(Op.query)).request;
 const empty: QueryResponse = { columns: [], rows: [], count: 0, command: "SELECT" };
 
 test("a tagged template becomes text and parameters, rows become objects", async () => {
@@ -130,7 +130,7 @@ function play(guest: Guest, answer: (text: string) => Partial<QueryResponse> | E
     const call = guest.calls[i]!;
     if (call.op === Op.release) texts.push(`${call.text}: released`);
     if (call.op !== Op.query) continue;
-    const { text, lease } = JSON.parse(call.text);
+    const { text, lease } = queryOf(call).request;
     texts.push(`${lease ?? "-"}: ${text}`);
     const reply = answer(text);
     if (reply instanceof Error)

@@ -1,5 +1,6 @@
 import { connect, type Socket } from "node:net";
 import { z } from "zod";
+import type { Cancellation } from "../../runtime/cancellation.ts";
 import type { QueryRequest, QueryResponse } from "../../runtime/protocol.ts";
 import { type DatabaseSession, HostError } from "../../runtime/services.ts";
 import type { Broker, SessionTarget } from "./broker.ts";
@@ -32,7 +33,8 @@ const figures = z.object({
 
 interface Question {
   onAnswer(frame: Frame): void;
-  onGone(): void;
+  /** With the broker's error, or `db_unavailable`. */
+  onFailure(error: HostError): void;
 }
 
 /**
@@ -59,7 +61,10 @@ class BrokerClient implements Broker {
   }
 
   async stats(): Promise<PoolStats> {
-    const frame = await this.#connected().ask(Ask.stats, undefined, () => {});
+    const link = this.#connected();
+    const frame = await new Promise<Frame>((resolve, reject) => {
+      link.ask(Ask.stats, undefined, { onAnswer: resolve, onFailure: reject });
+    });
     const parsed = figures.safeParse(frame.head);
     if (!parsed.success) throw unavailable(new FrameError("stats"));
     return parsed.data;
@@ -97,14 +102,15 @@ class Link {
     readFrames(this.#socket, MAX_ANSWER_BYTES, (frame) => {
       const question = this.#questions.get(frame.id);
       this.#questions.delete(frame.id);
-      question?.onAnswer(frame);
       this.#hold();
+      if (frame.kind === Answer.error) question?.onFailure(hostError(frame));
+      else question?.onAnswer(frame);
     });
     this.#socket.on("error", () => {});
     this.#socket.once("close", () => {
       this.alive = false;
       onGone();
-      for (const question of this.#questions.values()) question.onGone();
+      for (const question of this.#questions.values()) question.onFailure(unavailable());
       this.#questions.clear();
     });
     this.#hold();
@@ -120,19 +126,13 @@ class Link {
     this.#writer.write(encodeFrame(kind, id, head));
   }
 
-  /** Rejects with the broker's error, or `db_unavailable`. `onId` gets the question's number. */
-  ask(kind: number, head: unknown, onId: (id: number) => void): Promise<Frame> {
+  /** The question's number, for {@link forget}. */
+  ask(kind: number, head: unknown, question: Question): number {
     const id = this.newId();
-    return new Promise((resolve, reject) => {
-      const onAnswer = (frame: Frame) => {
-        if (frame.kind !== Answer.error) resolve(frame);
-        else reject(hostError(frame));
-      };
-      this.#questions.set(id, { onAnswer, onGone: () => reject(unavailable()) });
-      this.send(kind, id, head);
-      this.#hold();
-      onId(id);
-    });
+    this.#questions.set(id, question);
+    this.send(kind, id, head);
+    this.#hold();
+    return id;
   }
 
   /** No answer to this question is wanted any more. */
@@ -171,7 +171,7 @@ class RemoteSession implements DatabaseSession {
     this.#connect = connect;
   }
 
-  async query(request: QueryRequest, signal: AbortSignal): Promise<QueryResponse> {
+  async query(request: QueryRequest, signal: Cancellation): Promise<QueryResponse> {
     if (this.#underWay >= SESSION_WINDOW) await new Promise<void>((next) => this.#waiting.push(next));
     if (signal.aborted || this.#closed) throw aborted();
     this.#underWay++;
@@ -207,25 +207,35 @@ class RemoteSession implements DatabaseSession {
     return link;
   }
 
-  #ask(link: Link, request: QueryRequest, signal: AbortSignal): Promise<QueryResponse> {
-    let onAbort = () => {};
-    const { textTypes, ...rest } = request;
-    const answer = new Promise<QueryResponse>((resolve, reject) => {
-      link
-        .ask(Ask.query, { session: this.#id, ...rest }, (id) => {
-          onAbort = () => {
-            link.forget(id);
-            reject(aborted());
-          };
-          signal.addEventListener("abort", onAbort, { once: true });
-        })
-        .then(({ kind, head, bytes }) => {
-          if (kind !== Answer.result) throw new FrameError("kind");
-          resolve(decodeResult({ ...readHead(head), rows: bytes }, textTypes));
-        })
-        .catch((error) => reject(error instanceof HostError ? error : unavailable(error)));
+  #ask(link: Link, request: QueryRequest, signal: Cancellation): Promise<QueryResponse> {
+    const { text, params, lease, textTypes } = request;
+    return new Promise((resolve, reject) => {
+      const onAbort = () => {
+        link.forget(id);
+        reject(aborted());
+      };
+      const over = () => signal.removeEventListener("abort", onAbort);
+      const id = link.ask(
+        Ask.query,
+        { session: this.#id, text, params, lease },
+        {
+          onAnswer({ kind, head, bytes }) {
+            over();
+            try {
+              if (kind !== Answer.result) throw new FrameError("kind");
+              resolve(decodeResult({ ...readHead(head), rows: bytes }, textTypes));
+            } catch (error) {
+              reject(unavailable(error));
+            }
+          },
+          onFailure(error) {
+            over();
+            reject(error);
+          },
+        },
+      );
+      signal.addEventListener("abort", onAbort);
     });
-    return answer.finally(() => signal.removeEventListener("abort", onAbort));
   }
 }
 

@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { rmSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
 import { z } from "zod";
+import { CancellationSource } from "../../runtime/cancellation.ts";
 import type { QueryRequest } from "../../runtime/protocol.ts";
 import { HostError } from "../../runtime/services.ts";
 import type { RawBroker, RawSession } from "./broker.ts";
@@ -24,14 +25,7 @@ const target = z.strictObject({
   functionName: z.string().min(1).max(200),
   access: z.union([z.literal("read"), z.literal("write"), z.literal(false)]),
 });
-const lease = z.number().int().min(1).max(0xffff_ffff);
-/** Statement and parameters are checked by the session. */
-const query = z.strictObject({
-  session: z.number().int(),
-  text: z.string(),
-  params: z.array(z.unknown()),
-  lease: lease.optional(),
-});
+const leaseNumber = z.number().int().min(1).max(0xffff_ffff);
 
 export interface BrokerServer {
   close(): Promise<void>;
@@ -77,7 +71,7 @@ class Client {
   readonly #socket: Socket;
   readonly #writer: FrameWriter;
   readonly #sessions = new Map<number, RawSession>();
-  readonly #queries = new Map<number, AbortController>();
+  readonly #queries = new Map<number, CancellationSource>();
   #heldBytes = 0;
 
   constructor(broker: RawBroker, socket: Socket) {
@@ -100,16 +94,16 @@ class Client {
         this.#sessions.set(id, this.#broker.openSession(parse(target, head)));
         return;
       case Ask.query:
-        this.#query(id, parse(query, head) as Query, frame.size);
+        this.#query(id, readQuery(head), frame.size);
         return;
       case Ask.cancel: {
-        const controller = this.#queries.get(id);
+        const source = this.#queries.get(id);
         this.#queries.delete(id);
-        controller?.abort();
+        source?.abort();
         return;
       }
       case Ask.release:
-        this.#session(id).release(parse(lease, head));
+        this.#session(id).release(parse(leaseNumber, head));
         return;
       case Ask.close:
         this.#session(id).close();
@@ -134,11 +128,11 @@ class Client {
 
   #query(id: number, { session, ...request }: Query, bytes: number): void {
     if (this.#queries.has(id)) throw new FrameError("query");
-    const controller = new AbortController();
-    this.#queries.set(id, controller);
+    const source = new CancellationSource();
+    this.#queries.set(id, source);
     this.#hold(bytes);
     this.#session(session)
-      .query(request, controller)
+      .query(request, source)
       .then(
         ({ rows, ...head }) => {
           if (this.#queries.delete(id)) this.#writer.write(encodeFrame(Answer.result, id, head, rows));
@@ -164,6 +158,15 @@ class Client {
 }
 
 type Query = QueryRequest & { session: number };
+
+/** By hand, since it is done for each query. Statement and parameters are checked by the session. */
+function readQuery(head: unknown): Query {
+  const { session, text, params, lease } = (head ?? {}) as Partial<Query>;
+  if (typeof session !== "number" || typeof text !== "string" || !Array.isArray(params))
+    throw new FrameError("fields");
+  if (lease === undefined) return { session, text, params };
+  return { session, text, params, lease: parse(leaseNumber, lease) };
+}
 
 function parse<T>(schema: z.ZodType<T>, head: unknown): T {
   const parsed = schema.safeParse(head);

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { CancellationSource } from "../../runtime/cancellation.ts";
 import type { QueryRequest } from "../../runtime/protocol.ts";
 import type { DatabaseSession } from "../../runtime/services.ts";
 import { nameOfDatabase, parseDatabaseUrl } from "./database-url.ts";
@@ -66,7 +67,8 @@ export interface Broker {
 
 /** A session whose results are still as the server sent them. */
 export interface RawSession extends Omit<DatabaseSession, "query"> {
-  query(request: QueryRequest, controller: AbortController): Promise<RawResult>;
+  /** The source is the caller's, to stop the query; the session fires it as well, when it ends. */
+  query(request: QueryRequest, source: CancellationSource): Promise<RawResult>;
 }
 
 export interface RawBroker extends Omit<Broker, "openSession"> {
@@ -87,12 +89,12 @@ export function openBroker(config: BrokerConfig): Broker {
       const session = raw.openSession(target);
       return {
         query: async (request, signal) => {
-          const controller = new AbortController();
-          const onAbort = () => controller.abort();
-          signal.addEventListener("abort", onAbort, { once: true });
+          const source = new CancellationSource();
+          const onAbort = () => source.abort();
+          signal.addEventListener("abort", onAbort);
           if (signal.aborted) onAbort();
           try {
-            return decodeResult(await session.query(request, controller), request.textTypes);
+            return decodeResult(await session.query(request, source), request.textTypes);
           } finally {
             signal.removeEventListener("abort", onAbort);
           }

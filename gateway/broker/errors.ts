@@ -1,3 +1,4 @@
+import type { Cancellation } from "../../runtime/cancellation.ts";
 import { HostError } from "../../runtime/services.ts";
 
 /** Codes that the broker adds to the server's SQLSTATEs. */
@@ -30,7 +31,7 @@ export const connectionTimeout = (timeoutMs: number) =>
 export const aborted = () => brokerError("db_aborted", "the query was aborted");
 
 /** Of a signal that has fired: whoever aborted may have said why by an error of ours. */
-export const abortError = ({ reason }: AbortSignal): HostError =>
+export const abortError = ({ reason }: Cancellation): HostError =>
   reason instanceof HostError ? reason : aborted();
 
 export const unavailable = (cause?: unknown) =>

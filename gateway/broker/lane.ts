@@ -1,4 +1,5 @@
 import type { Duplex } from "node:stream";
+import type { Cancellation } from "../../runtime/cancellation.ts";
 import { encodeParam } from "./encode-param.ts";
 import { abortError, brokerError, queryTimeout, ServerError, shownError, unavailable } from "./errors.ts";
 import type { RawResult } from "./raw-result.ts";
@@ -34,7 +35,7 @@ export interface RunOptions {
   /** The caller uses the lane for this statement only: it is reset at once, in the same message to the server. */
   alone: boolean;
   limits: ResultLimits;
-  signal: AbortSignal;
+  signal: Cancellation;
 }
 
 /** How long a connection that was given up may take to end before it is cut, in ms beyond the query time-out. */
@@ -117,7 +118,7 @@ export class Lane {
     };
     const onAbort = () => giveUp(abortError(signal));
     const timer = setTimeout(() => giveUp(queryTimeout(timeoutMs)), timeoutMs);
-    signal.addEventListener("abort", onAbort, { once: true });
+    signal.addEventListener("abort", onAbort);
     const onEnd = (ending: Ending) => {
       clearTimeout(timer);
       signal.removeEventListener("abort", onAbort);

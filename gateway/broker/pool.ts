@@ -1,3 +1,4 @@
+import type { Cancellation } from "../../runtime/cancellation.ts";
 import { abortError, brokerError, connectionTimeout } from "./errors.ts";
 import type { Lane, Role } from "./lane.ts";
 
@@ -84,7 +85,7 @@ export class Pool {
   }
 
   /** Rejects with `db_connection_timeout`, `db_unavailable`, `db_aborted`, `db_closed`, or the reason of the signal. */
-  acquire(claim: Claim, signal: AbortSignal): Promise<Lane> {
+  acquire(claim: Claim, signal: Cancellation): Promise<Lane> {
     if (this.#closed) return Promise.reject(closedError());
     if (signal.aborted) return Promise.reject(abortError(signal));
     const tenant = this.#tenant(claim.functionName);
@@ -95,7 +96,7 @@ export class Pool {
     return this.#wait(tenant, claim, signal);
   }
 
-  #wait(tenant: Tenant, claim: Claim, signal: AbortSignal): Promise<Lane> {
+  #wait(tenant: Tenant, claim: Claim, signal: Cancellation): Promise<Lane> {
     const { promise, resolve, reject } = Promise.withResolvers<Lane>();
     const waiter: Waiter = { ...claim, left: false, resolve, reject };
     const leave = (error: Error) => {
@@ -106,7 +107,7 @@ export class Pool {
     const onAbort = () => leave(abortError(signal));
     const { timeoutMs } = this.#options;
     const timer = setTimeout(() => leave(connectionTimeout(timeoutMs)), timeoutMs);
-    signal.addEventListener("abort", onAbort, { once: true });
+    signal.addEventListener("abort", onAbort);
     tenant.waiters.add(waiter);
     this.#waiting.add(tenant);
     this.#serve();

@@ -1,3 +1,4 @@
+import { type Cancellation, CancellationSource } from "../../runtime/cancellation.ts";
 import type { QueryRequest } from "../../runtime/protocol.ts";
 import type { HostError } from "../../runtime/services.ts";
 import { BusyClock } from "./busy-clock.ts";
@@ -36,7 +37,7 @@ export class Session {
   readonly #access: "read" | "write";
   readonly #limits: SessionLimits;
   /** What is under way, as what ends it. */
-  readonly #running = new Set<AbortController>();
+  readonly #running = new Set<CancellationSource>();
   #ended: HostError | null = null;
   readonly #leases = new Map<number, Lease>();
   readonly #clock: BusyClock;
@@ -54,21 +55,20 @@ export class Session {
     this.#clock = new BusyClock(limits.heldMs, () => this.#end(timeLimit(limits.heldMs)));
   }
 
-  /** The controller is the caller's, to stop the query; the session fires it as well, when it ends. */
-  async query(request: QueryRequest, controller: AbortController): Promise<RawResult> {
+  async query(request: QueryRequest, source: CancellationSource): Promise<RawResult> {
     const statement = checkStatement(request);
     this.#count(statement);
-    this.#running.add(controller);
+    this.#running.add(source);
     try {
       const result =
         request.lease === undefined
-          ? await this.#alone(statement, controller.signal)
-          : await this.#onLease(request.lease, statement, controller.signal);
+          ? await this.#alone(statement, source)
+          : await this.#onLease(request.lease, statement, source);
       this.#rows += result.rowCount;
       this.#resultBytes += result.rows.length;
       return result;
     } finally {
-      this.#running.delete(controller);
+      this.#running.delete(source);
     }
   }
 
@@ -88,7 +88,7 @@ export class Session {
 
   #end(reason: HostError): void {
     this.#ended ??= reason;
-    for (const controller of this.#running) controller.abort(reason);
+    for (const source of this.#running) source.abort(reason);
     for (const number of this.#leases.keys()) this.release(number);
   }
 
@@ -106,7 +106,7 @@ export class Session {
       );
   }
 
-  async #take(signal: AbortSignal): Promise<Lane> {
+  async #take(signal: Cancellation): Promise<Lane> {
     const lane = await this.#pool.acquire(this.#claim, signal);
     this.#clock.hold();
     return lane;
@@ -117,7 +117,7 @@ export class Session {
     this.#pool.release(lane);
   }
 
-  async #alone(statement: Statement, signal: AbortSignal): Promise<RawResult> {
+  async #alone(statement: Statement, signal: Cancellation): Promise<RawResult> {
     const lane = await this.#take(signal);
     try {
       return await this.#run(lane, statement, true, signal);
@@ -126,7 +126,7 @@ export class Session {
     }
   }
 
-  #onLease(number: number, statement: Statement, signal: AbortSignal): Promise<RawResult> {
+  #onLease(number: number, statement: Statement, signal: Cancellation): Promise<RawResult> {
     const lease = this.#leases.get(number) ?? this.#newLease(number);
     const result = lease.last.then(async () => {
       const lane = await lease.lane;
@@ -141,17 +141,17 @@ export class Session {
     // one that was released must not silently become another connection, without the transaction
     if (number <= this.#lastLease) throw leaseEnded();
     this.#lastLease = number;
-    const controller = new AbortController();
-    this.#running.add(controller);
-    const lane = this.#take(controller.signal);
-    const over = () => this.#running.delete(controller);
+    const source = new CancellationSource();
+    this.#running.add(source);
+    const lane = this.#take(source);
+    const over = () => this.#running.delete(source);
     lane.then(over, over);
     const lease = { lane, last: Promise.resolve() };
     this.#leases.set(number, lease);
     return lease;
   }
 
-  #run(lane: Lane, statement: Statement, alone: boolean, signal: AbortSignal): Promise<RawResult> {
+  #run(lane: Lane, statement: Statement, alone: boolean, signal: Cancellation): Promise<RawResult> {
     const { result, rows, resultBytes } = this.#limits;
     const limits = {
       rows: Math.min(result.rows, rows - this.#rows),

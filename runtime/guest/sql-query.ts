@@ -1,5 +1,5 @@
-import type { QueryRequest, QueryResponse } from "../protocol.ts";
-import { Op } from "../protocol.ts";
+import type { QueryRequest, QueryResponse, RowShape } from "../protocol.ts";
+import { Op, ResultLine } from "../protocol.ts";
 import type { Completion } from "./host.ts";
 import { PostgresError } from "./sql-errors.ts";
 import type { ColumnInfo, SqlOptions } from "./sql-options.ts";
@@ -7,6 +7,7 @@ import { Draft, Part } from "./sql-text.ts";
 import { decodeValue, encodeParam } from "./sql-values.ts";
 
 const { parse, stringify } = JSON;
+const { setPrototypeOf } = Object;
 
 /** What the rest of the guest library gives to this one. */
 export interface SqlHost {
@@ -215,31 +216,22 @@ interface Sent {
 
 const refused = (error: unknown): Sent => ({ result: Promise.reject(error), cancel() {} });
 
-function send(connection: Connection, { text, params }: QueryRequest, shape: Shape): Sent {
+function send(connection: Connection, request: QueryRequest, shape: Shape): Sent {
   const { host, options } = connection;
-  const request: QueryRequest = { text, params };
   const lease = connection.lease();
-  if (lease !== undefined) request.lease = lease;
-  if (shape === "raw") request.textTypes = "all";
-  else {
-    const types: number[] = [];
-    for (const type in options.parsers) types.push(Number(type));
-    if (types.length > 0) request.textTypes = types;
-  }
-  let resolve!: (rows: Rows) => void;
-  let reject!: (error: unknown) => void;
-  const result = new Promise<Rows>((resolved, rejected) => {
-    resolve = resolved;
-    reject = rejected;
-  });
+  const reading = readingOf(shape, options);
+  const { promise: result, resolve, reject } = Promise.withResolvers<Rows>();
   const fail = (error: unknown) => {
     connection.onError?.(error);
     reject(error);
   };
-  const id = host.start("sql", Op.query, stringify(request), undefined, (error, answer) => {
-    if (error) return fail(PostgresError.from(error, { text, params }));
+  const { text, params } = request;
+  const values = params.length > 0 ? stringify(params) : "";
+  const message = `${lease ?? ""}\n${reading.rows}\n${reading.textTypes}\n${values}\n${text}`;
+  const id = host.start("sql", Op.query, message, undefined, (error, answer) => {
+    if (error) return fail(PostgresError.from(error, request));
     try {
-      resolve(toRows(parse(answer) as QueryResponse, text, shape, options));
+      resolve(toRows(answer, text, reading, options));
     } catch (thrown) {
       fail(thrown);
     }
@@ -251,70 +243,119 @@ function send(connection: Connection, { text, params }: QueryRequest, shape: Sha
   return { result, cancel };
 }
 
+/** How rows come from the host, and whether each of their values has to be looked at. */
+interface Reading {
+  rows: RowShape;
+  textTypes: string;
+  each: Shape | null;
+}
+
+function readingOf(shape: Shape, { parsers, transform }: SqlOptions): Reading {
+  if (shape === "raw") return { rows: "arrays", textTypes: "all", each: shape };
+  const types: number[] = [];
+  for (const type in parsers) types.push(Number(type));
+  const { column, value, row } = transform;
+  if (types.length > 0 || column.from || value.from || row.from)
+    return { rows: "arrays", textTypes: stringify(types), each: shape };
+  return { rows: shape === "objects" ? "objects" : "arrays", textTypes: "", each: null };
+}
+
 const encoder = new TextEncoder();
 const toBytes = (value: unknown) => encoder.encode(value as string);
 
-/** What makes a value of a column, where that is not {@link decodeValue}; never asked about null. */
+/** What makes a value of a column from what the host sends; never asked about null. */
 function readerOf(
   { type }: ColumnInfo,
-  shape: Shape,
+  shape: Shape | null,
   { parsers }: SqlOptions,
-): ((value: never) => unknown) | undefined {
+): (value: never) => unknown {
   if (shape === "raw") return toBytes;
   // NaN and the infinities are no JSON
-  return parsers[type] ?? (type === 700 || type === 701 ? Number : undefined);
+  return parsers[type] ?? (type === 700 || type === 701 ? Number : decodeValue);
 }
 
-function toRows(response: QueryResponse, text: string, shape: Shape, options: SqlOptions): Rows {
-  const { columns } = response;
-  const { column, value, row } = options.transform;
-  const names: string[] = [];
-  const readers: (((value: never) => unknown) | undefined)[] = [];
-  for (const info of columns) {
-    names.push(column.from ? column.from(info.name) : info.name);
-    readers.push(readerOf(info, shape, options));
-  }
-  const result = new Result(response, text);
-  for (const values of response.rows) {
-    const object: Row = {};
-    for (let i = 0; i < names.length; i++) {
-      const sent = values[i];
-      const read = readers[i];
-      let made = sent;
-      if (sent !== null)
-        made = read ? read(sent as never) : typeof sent === "object" ? decodeValue(sent) : sent;
-      if (value.from) made = value.from(made, columns[i]!);
-      if (shape === "objects") object[names[i]!] = made;
-      else values[i] = made;
+function toRows(answer: string, statement: string, reading: Reading, options: SqlOptions): Rows {
+  const lines = answer.split("\n") as [string, string, string];
+  const rows = parse(lines[ResultLine.rows]) as unknown[];
+  const result = new Result(rows, lines[ResultLine.about], statement);
+  if (reading.each) readEach(result, reading.each, options);
+  else if (lines[ResultLine.tagged] !== "")
+    readTagged(result, parse(lines[ResultLine.tagged]), reading.rows, options);
+  return rows as unknown as Rows;
+}
+
+function readTagged(result: Result, tagged: number[], shape: RowShape, options: SqlOptions): void {
+  for (const i of tagged) {
+    const info = result.columns[i]!;
+    const key = shape === "objects" ? info.name : i;
+    const read = readerOf(info, null, options);
+    for (const row of result as unknown as Record<string | number, unknown>[]) {
+      const value = row[key];
+      if (value !== null) row[key] = read(value as never);
     }
-    if (shape !== "objects") result.push(values);
-    else result.push(row.from ? row.from(object) : object);
   }
-  return result as unknown as Rows;
+}
+
+function readEach(result: Result, shape: Shape, options: SqlOptions): void {
+  const { column, value, row } = options.transform;
+  const columns = result.columns.map((info) => {
+    return {
+      info,
+      name: column.from ? column.from(info.name) : info.name,
+      read: readerOf(info, shape, options),
+    };
+  });
+  for (let at = 0; at < result.length; at++) {
+    const values = result[at] as unknown[];
+    const object: Row = {};
+    columns.forEach(({ info, name, read }, i) => {
+      const sent = values[i];
+      let made = sent === null ? null : read(sent as never);
+      if (value.from) made = value.from(made, info);
+      if (shape === "objects") object[name] = made;
+      else values[i] = made;
+    });
+    if (shape === "objects") result[at] = row.from ? row.from(object) : object;
+  }
+}
+
+/** Makes fields of a class a part of an object that is there already. */
+class Extension {
+  constructor(object: object) {
+    // biome-ignore lint/correctness/noConstructorReturn: that is what it is for
+    return object;
+  }
 }
 
 /** Rows, and beside them what else is known of the result. */
-class Result extends Array<unknown> {
-  readonly #response: QueryResponse;
-  readonly #text: string;
-  static override get [Symbol.species]() {
+class Result extends (Extension as new (rows: unknown[]) => unknown[] & Extension) {
+  readonly #about: string;
+  readonly #statement: string;
+  #response: Pick<QueryResponse, "count" | "command" | "columns"> | undefined;
+  static get [Symbol.species]() {
     return Array;
   }
-  constructor(response: QueryResponse, text: string) {
-    super();
-    this.#response = response;
-    this.#text = text;
+  constructor(rows: unknown[], about: string, statement: string) {
+    super(rows);
+    this.#about = about;
+    this.#statement = statement;
+    setPrototypeOf(rows, Result.prototype);
+  }
+  get #known(): Pick<QueryResponse, "count" | "command" | "columns"> {
+    this.#response ??= parse(this.#about) as Pick<QueryResponse, "count" | "command" | "columns">;
+    return this.#response;
   }
   get count(): number {
-    return this.#response.count;
+    return this.#known.count;
   }
   get command(): string {
-    return this.#response.command;
+    return this.#known.command;
   }
   get columns(): ColumnInfo[] {
-    return this.#response.columns;
+    return this.#known.columns;
   }
   get statement(): object {
-    return { string: this.#text, columns: this.columns };
+    return { string: this.#statement, columns: this.columns };
   }
 }
+setPrototypeOf(Result.prototype, Array.prototype);

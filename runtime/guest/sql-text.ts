@@ -6,6 +6,19 @@ const { isArray } = Array;
 
 export const quoteName = (name: string) => `"${name.replaceAll('"', '""').replaceAll(".", '"."')}"`;
 
+/** What is a parameter as it is. */
+function isScalar(value: unknown): value is string | number | boolean | null {
+  switch (typeof value) {
+    case "string":
+    case "boolean":
+      return true;
+    case "number":
+      return Number.isFinite(value);
+    default:
+      return value === null;
+  }
+}
+
 /** Something that is not a parameter but a part of a statement's text. */
 export abstract class Part {
   abstract writeTo(draft: Draft): void;
@@ -22,10 +35,19 @@ export class Draft {
   }
 
   template(strings: readonly string[], values: readonly unknown[]): void {
-    for (let i = 0; i < strings.length; i++) {
-      this.text += strings[i];
-      if (i < values.length) this.value(values[i]);
+    const { params } = this;
+    let text = this.text + strings[0];
+    for (let i = 0; i < values.length; i++) {
+      const value = values[i];
+      if (isScalar(value)) text += `$${params.push(value)}`;
+      else {
+        this.text = text;
+        this.value(value);
+        text = this.text;
+      }
+      text += strings[i + 1];
     }
+    this.text = text;
   }
 
   /** A parameter, or a part of the text. */

@@ -12,6 +12,7 @@ import type {
   RequestHead,
 } from "../../runtime/protocol.ts";
 import { Event, encodeHead, Op, Refused, RequestFlag, type ResponseHead } from "../../runtime/protocol.ts";
+import { encodeResult, type QueryCall, readQueryCall } from "../../runtime/query-message.ts";
 
 async function load(name: string): Promise<WebAssembly.Module> {
   return WebAssembly.compile(await readFile(fileURLToPath(import.meta.resolve(`quickjs-wasi/${name}`))));
@@ -218,7 +219,8 @@ export class Guest {
     return call;
   }
   complete(call: HostCall, head: FetchResponse | QueryResponse | "" = "", body = ""): this {
-    const text = head === "" ? "" : JSON.stringify(head);
+    const text =
+      head === "" ? "" : "rows" in head ? encodeResult(head, queryOf(call).rows) : JSON.stringify(head);
     this.dispatch(Event.complete, call.id, text, new TextEncoder().encode(body));
     return this;
   }
@@ -242,3 +244,6 @@ export class Guest {
 export async function run(source: string, request?: TestRequest): Promise<unknown> {
   return (await Guest.of(source)).request(request).json();
 }
+
+/** What a call of `Op.query` asks for. */
+export const queryOf = ({ text }: HostCall): QueryCall => readQueryCall(Buffer.from(text));
