@@ -6,7 +6,7 @@ import { bodyOf, invoke, programOf, requestWith, runtime } from "./thimble.ts";
 
 const requests = 1_000;
 /** More than the runtime keeps in sandboxes of their own. */
-const residents = 64;
+const residents = 320;
 const shortMs = 100;
 /** Long enough for all to be waiting before the first goes on. */
 const longMs = 2_000;

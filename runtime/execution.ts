@@ -13,7 +13,6 @@ import {
 import { Calls } from "./host/calls.ts";
 import { Decoders } from "./host/decoders.ts";
 import { type Difference, overlaid, pageSize } from "./image.ts";
-import type { Instance } from "./instance.ts";
 import type {
   InvocationLimits,
   InvocationMetrics,
@@ -237,10 +236,14 @@ export class Execution extends Sandbox implements Waiting {
     await this.#pump();
   }
 
-  evict(): Instance {
+  get pages(): number {
+    return this.instance.physicalPages;
+  }
+
+  evict(): Lease {
     this.#image = this.instance.image;
     this.#evicted = this.instance.save();
-    return this.instance;
+    return this.#lease;
   }
 
   /** Makes the instance hold what this execution is at: its image at first, what was saved after an eviction. */

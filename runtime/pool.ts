@@ -1,6 +1,6 @@
 import type { Engine } from "./engine.ts";
 import { RuntimeError } from "./errors.ts";
-import type { Difference } from "./image.ts";
+import { type Difference, pageSize } from "./image.ts";
 import { Instance } from "./instance.ts";
 
 /** Memory, in pages, that a pooled instance may have beyond the image it is to hold: clearing more costs more than a new one. */
@@ -8,13 +8,15 @@ const sparePages = 32;
 
 /** Someone who holds an instance but only waits, with nothing on its stack. */
 export interface Waiting {
-  /** Saves what it needs and gives the instance up. */
-  evict(): Instance;
+  /** Pages of its instance. */
+  readonly pages: number;
+  /** Saves what it needs and gives its instance up. */
+  evict(): Lease;
 }
 
 export interface PoolOptions {
-  /** Instances that are made before those who wait have to give theirs up. */
-  resident: number;
+  /** Memory that those who only wait may hold together, bytes; beyond it, who has waited longest gives up an instance. */
+  waitingBytes: number;
   /** Instances at once, busy and idle. Each reserves address space, of which a process has enough for about 7,500. */
   maxInstances: number;
   /** Idle instances that are kept. */
@@ -47,7 +49,9 @@ export class InstancePool {
   #idle: Instance[] = [];
   /** In the order in which they were given back. */
   #kept: Lease[] = [];
-  #waiting = new Set<Waiting>();
+  /** In the order in which they began to wait, with their pages. */
+  #waiting = new Map<Waiting, number>();
+  #waitingPages = 0;
   #awaiting: (() => void)[] = [];
   #busy = 0;
   /** The most that were busy at once since the last {@link trim}. */
@@ -99,17 +103,15 @@ export class InstancePool {
       this.#taken();
       return instance!;
     }
-    const { resident, maxInstances } = this.#options;
-    const longest = this.#busy >= resident ? this.#waiting.values().next().value : undefined;
-    if (longest) {
-      this.#waiting.delete(longest);
-      const instance = longest.evict();
-      if (instance.physicalPages <= pages + sparePages) return instance;
-      this.#busy--;
-    }
-    if (this.#busy + this.#idle.length + this.#kept.length >= maxInstances) {
-      if (this.#kept.shift() === undefined && this.#idle.shift() === undefined)
-        throw new RuntimeError("overloaded", "every sandbox is in use");
+    if (this.#busy + this.#idle.length + this.#kept.length >= this.#options.maxInstances) {
+      if (this.#kept.shift() === undefined && this.#idle.shift() === undefined) {
+        const instance = this.#evict()?.instance;
+        if (!instance) throw new RuntimeError("overloaded", "every sandbox is in use");
+        if (instance.physicalPages <= pages + sparePages) {
+          this.#taken();
+          return instance;
+        }
+      }
     }
     const instance = this.#create();
     this.#taken();
@@ -143,13 +145,28 @@ export class InstancePool {
 
   /** The holder only waits from now on: it may be evicted. */
   wait(holder: Waiting): void {
-    this.#waiting.add(holder);
+    const { pages } = holder;
+    this.#waiting.set(holder, pages);
+    this.#waitingPages += pages;
+    while (this.#waitingPages * pageSize > this.#options.waitingBytes) this.#recycle(this.#evict()!);
     this.#awaiting.shift()?.();
   }
 
   /** The holder goes on: it may not be evicted any more. */
   wake(holder: Waiting): void {
+    this.#waitingPages -= this.#waiting.get(holder) ?? 0;
     this.#waiting.delete(holder);
+  }
+
+  /** Who has waited longest gives up an instance. */
+  #evict(): Lease | undefined {
+    const [holder] = this.#waiting.keys();
+    if (holder === undefined) return undefined;
+    this.wake(holder);
+    const lease = holder.evict();
+    lease.instance.bind(null);
+    this.#busy--;
+    return lease;
   }
 
   /**

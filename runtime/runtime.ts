@@ -15,8 +15,11 @@ import { ModulePool } from "./wasi/module-pool.ts";
 export interface RuntimeOptions {
   /** Sandboxes at once. Default 4,000. */
   maxInstances?: number;
-  /** Sandboxes that are made before those that only wait give theirs up, to be restored when they go on. Default 32. */
-  resident?: number;
+  /**
+   * Memory of sandboxes that only wait (for a timer, an answer, a query), bytes: beyond it, those that have waited longest are put aside as what
+   * they have written, to be restored when they go on. Default 512 MiB, which about 290 small functions have.
+   */
+  waitingBytes?: number;
   /** Idle sandboxes that are kept for the next requests. Default 64. */
   maxIdle?: number;
   /** Sandboxes made at once, before the first request. Default 2. */
@@ -40,10 +43,10 @@ export class Runtime {
 
   constructor(
     engine: Engine,
-    { maxInstances = 4_000, resident = 32, maxIdle = 64, warm = 2 }: RuntimeOptions = {},
+    { maxInstances = 4_000, waitingBytes = 512 * 1024 * 1024, maxIdle = 64, warm = 2 }: RuntimeOptions = {},
   ) {
     this.engine = engine;
-    this.#pool = new InstancePool(engine, { maxInstances, resident, maxIdle });
+    this.#pool = new InstancePool(engine, { maxInstances, waitingBytes, maxIdle });
     this.#pool.warm(warm);
     this.#trimming = setInterval(() => this.#pool.trim(warm), trimIntervalMs).unref();
     this.#modules = new ModulePool({ maxInstances, maxIdle });

@@ -16,7 +16,7 @@ describe("asynchronous functions", () => {
   });
 
   test("a thousand requests wait on a timer without a sandbox each", async () => {
-    const { program, run, runtime } = sandboxes({ resident: 16 });
+    const { program, run, runtime } = sandboxes({ waitingBytes: 32 * 2 ** 20 });
     const wait = await program(`
       export default async (request: Request) => {
         const kept = { text: "x".repeat(2_000), random: Math.random() };
@@ -40,7 +40,7 @@ describe("asynchronous functions", () => {
   });
 
   test("waiting, computing and failing guests share few sandboxes and keep apart", async () => {
-    const { program, run, runtime } = sandboxes({ resident: 4 });
+    const { program, run, runtime } = sandboxes({ waitingBytes: 8 * 2 ** 20 });
     const mixed = await program(`
       export default async (request: Request) => {
         const id = Number(await request.text());
@@ -132,5 +132,28 @@ describe("asynchronous functions", () => {
     await assert.rejects(run(spin), { code: "overloaded" });
     for (const { outcome } of await Promise.all(first)) assert.equal(outcome.kind, "timedOut");
     assert.equal((await run(spin, { timeoutMs: 20 })).outcome.kind, "timedOut");
+  });
+
+  test("those that wait are put aside by the memory that they hold, not by their number", async () => {
+    const { program, run, runtime } = sandboxes({ waitingBytes: 16 * 2 ** 20, warm: 0 });
+    const wait = await program(`
+      export default async (request: Request) => {
+        const kept = new Uint8Array(Number(await request.text())).fill(1);
+        await new Promise((resolve) => setTimeout(resolve, 500));
+        return { length: kept.length, last: kept.at(-1) };
+      };`);
+    const all = (bytes: number, count: number) =>
+      Promise.all(
+        Array.from({ length: count }, () =>
+          run(wait, { request: { method: "POST", body: Buffer.from(`${bytes}`) } }),
+        ),
+      );
+    const small = all(10, 6);
+    while (runtime.stats().busy < 6) await new Promise((resolve) => setTimeout(resolve, 1));
+    assert.deepEqual((await small).map(json), Array(6).fill({ length: 10, last: 1 }));
+    const large = all(8 * 2 ** 20, 4);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    assert.ok(runtime.stats().busy <= 3, `${runtime.stats().busy} sandboxes of 10 MiB`);
+    assert.deepEqual((await large).map(json), Array(4).fill({ length: 8 * 2 ** 20, last: 1 }));
   });
 });

@@ -95,7 +95,7 @@ describe("isolation by instance", () => {
   });
 
   test("requests at the same time have a sandbox each, also when some give theirs up while they wait", async () => {
-    const { program, run, runtime } = sandboxes({ resident: 2 });
+    const { program, run, runtime } = sandboxes({ waitingBytes: 4 * 2 ** 20 });
     const counts = await program(counter);
     const answers = await Promise.all(
       Array.from({ length: 10 }, () => run(counts, { reuse, ...get("/wait") })),
@@ -120,7 +120,7 @@ describe("idle sandboxes", () => {
   test("are given up beyond what was needed at once lately", async () => {
     const { program } = sandboxes();
     const { image } = await program("export default () => 1");
-    const pool = new InstancePool(engine, { resident: 8, maxInstances: 8, maxIdle: 8 });
+    const pool = new InstancePool(engine, { waitingBytes: 0, maxInstances: 8, maxIdle: 8 });
     const leases = Array.from({ length: 5 }, () => pool.acquire(image, "", 0));
     for (const lease of leases) pool.release(lease, lease.instance, "used");
     assert.equal(pool.stats().idle, 5);
@@ -137,7 +137,7 @@ describe("idle sandboxes", () => {
   test("with a function's state in them are given up when they are too old", async () => {
     const { program } = sandboxes();
     const { image } = await program("export default () => 1");
-    const pool = new InstancePool(engine, { resident: 8, maxInstances: 8, maxIdle: 8 });
+    const pool = new InstancePool(engine, { waitingBytes: 0, maxInstances: 8, maxIdle: 8 });
     const short = { maxRequests: 10, maxAgeMs: 5 };
     const lease = pool.acquire(image, "", performance.now(), short);
     pool.release(lease, lease.instance, "at rest");

@@ -93,7 +93,7 @@ describe("a pristine sandbox for each request", () => {
   for (const [name, source] of Object.entries(work)) {
     test(`after a request with ${name}, the same instance equals a fresh one, byte for byte`, async () => {
       const { image } = await program("export default () => 'x';");
-      const pool = new InstancePool(engine, { resident: 1, maxInstances: 2, maxIdle: 1 });
+      const pool = new InstancePool(engine, { waitingBytes: 0, maxInstances: 2, maxIdle: 1 });
       const execution = new Execution(
         { pool, scheduler: new Scheduler(), images: new VariableImages() },
         await program(source),
