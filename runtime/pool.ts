@@ -19,7 +19,7 @@ export interface PoolOptions {
   waitingBytes: number;
   /** Instances at once, busy and idle. Each reserves address space, of which a process has enough for about 7,500. */
   maxInstances: number;
-  /** Idle instances that are kept. */
+  /** Idle instances that are kept, unless more were busy at once since the last {@link InstancePool.trim}. */
   maxIdle: number;
 }
 
@@ -187,7 +187,9 @@ export class InstancePool {
   /** To be set back for whatever comes. */
   #recycle({ instance, image }: Lease): void {
     const reusable = instance.physicalPages <= image.pages + sparePages;
-    if (reusable && this.#idle.length < this.#options.maxIdle) this.#idle.push(instance);
+    // many end together when their answers come together, and as many begin behind them
+    const wanted = Math.max(this.#options.maxIdle, this.#mostBusy - this.#busy);
+    if (reusable && this.#idle.length < wanted) this.#idle.push(instance);
   }
 
   #expire(now: number): void {

@@ -20,7 +20,7 @@ export interface RuntimeOptions {
    * they have written, to be restored when they go on. Default 512 MiB, which about 290 small functions have.
    */
   waitingBytes?: number;
-  /** Idle sandboxes that are kept for the next requests. Default 64. */
+  /** Idle sandboxes that are kept for the next requests, unless more were busy at once in the last half minute. Default 64. */
   maxIdle?: number;
   /** Sandboxes made at once, before the first request. Default 2. */
   warm?: number;
