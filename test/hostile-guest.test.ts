@@ -138,8 +138,8 @@ describe("messages that the guest library never sends", () => {
         return answers.filter(Boolean).length`;
       return Number(text(await attack(source, { timeoutMs: 10_000, services: { openDatabase } })));
     };
-    assert.equal(await taken(`host(7, '{"text":"' + "x".repeat(1e6) + '","params":[]}')`), 33);
-    assert.equal(await taken(`host(7, '{"text":"","params":' + lists + "}")`), 5);
+    assert.equal(await taken(`host(7, "\\nobjects\\n\\n\\n" + "x".repeat(1e6))`), 33);
+    assert.equal(await taken(`host(7, "\\nobjects\\n\\n" + lists + "\\n")`), 5);
   });
 
   test("calls that bring much are timed by what they take the host", async () => {
