@@ -89,9 +89,11 @@ export class CheckPlan {
   /** The checks of one function; to be asked for in {@link order}. */
   place(flow: Flow, index: number): Checks {
     const cut = this.#cut.get(index);
-    this.#leased = leaseCandidates(flow, (at) => this.unchecked(flow, at));
+    const { interprets } = flow;
+    this.#leased = interprets ? new Set() : leaseCandidates(flow, (at) => this.unchecked(flow, at));
     const checks: Checks = {
-      entry: this.#expectedChecks(flow, cut) >= 1,
+      // an interpreter pays for its first lease there
+      entry: interprets || this.#expectedChecks(flow, cut) >= 1,
       before: new Set(),
       cuts: new Set(),
     };

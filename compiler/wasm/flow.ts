@@ -243,6 +243,12 @@ export class Flow {
     );
   }
 
+  /** Whether the selected function has an interpreter's loop. */
+  get interprets(): boolean {
+    for (let at = this.first; at < this.last; at++) if (this.dispatches(at)) return true;
+    return false;
+  }
+
   /** Whether an `end` closes a loop. */
   closesLoop(at: number): boolean {
     const opener = this.opener[at]!;

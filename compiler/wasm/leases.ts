@@ -9,32 +9,44 @@ import { Opcode } from "./instructions.ts";
  */
 export const leaseFuel = 256;
 
+/** Turns of its loop that an interpreter's lease is enough for. What is left of it is given back. */
+const turnsOfInterpreter = 16;
+
 /** Turns that a lease must be enough for. */
 const fewestTurns = 4;
 
 /** What may run in a loop besides its turns' own costs, on one lease. */
 export const maxBesides = 512;
 
+/** How a function pays for its short loops. */
+export interface Leases {
+  fuel: number;
+  /** Those whose turns are taken from it. */
+  loops: ReadonlySet<number>;
+}
+
 /**
- * The loops whose turns are taken from a lease: short ones, in whose turns nothing long runs that is charged elsewhere.
+ * Leases are for short loops, in whose turns nothing long runs that is charged elsewhere, and for the loops of interpreters. Beside an
+ * interpreter's loop no other takes from the lease: that made the interpreter slower.
  *
  * @param unchecked What a point runs of other functions without a check.
  */
-export function leasedLoops(
-  flow: Flow,
-  { turns, after }: Charges,
-  unchecked: (at: number) => number,
-): Set<number> {
-  const leased = new Set<number>();
+export function planLeases(flow: Flow, { turns, after }: Charges, unchecked: (at: number) => number): Leases {
+  if (flow.interprets) {
+    const loops = new Set([...turns.keys()].filter((at) => flow.dispatches(at)));
+    const longest = Math.max(...[...loops].map((at) => turns.get(at)!));
+    return { fuel: longest * turnsOfInterpreter, loops };
+  }
+  const loops = new Set<number>();
   sumLoops(
     flow,
     (at) => unchecked(at) + (after.get(at) ?? 0),
     (loop, besides) => {
       const most = Math.floor(leaseFuel / turns.get(loop)!);
-      if (most >= fewestTurns && besides * most <= maxBesides) leased.add(loop);
+      if (most >= fewestTurns && besides * most <= maxBesides) loops.add(loop);
     },
   );
-  return leased;
+  return { fuel: leaseFuel, loops };
 }
 
 /** Before charges are known: those that are not ruled out. */

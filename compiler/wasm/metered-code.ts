@@ -4,9 +4,6 @@ import type { BranchHints } from "./custom-sections.ts";
 import type { Helpers } from "./helpers.ts";
 import { Opcode } from "./instructions.ts";
 
-/** Turns of an interpreter's loop that are paid for at once. */
-const turnsPerLease = 16;
-
 /** The code of a metered function: writes what charges, and what asks the host. */
 export class MeteredCode extends Assembler {
   /** Where branches are that are likely, or not. */
@@ -63,15 +60,17 @@ export class MeteredCode extends Assembler {
     this.get(lease).call(this.#helpers.lease()).set(lease).end();
   }
 
-  /**
-   * The same in an interpreter's loop, whose turns are long: it pays for some of them at a time. An exception that leaves the function
-   * leaves the rest of the lease paid.
-   */
-  takeLong(lease: number, turn: number): void {
-    const whole = turn * turnsPerLease;
+  /** At a function's entry: charges so many units and a first lease. */
+  openLease(lease: number, fuel: number, units: number): void {
+    this.charge(units + fuel);
+    this.i32(fuel).set(lease);
+  }
+
+  /** The same as {@link take} with leases of so much fuel, paid for in the loop itself. */
+  takeOf(lease: number, fuel: number, turn: number): void {
     this.#takeTurn(lease, turn);
-    this.charge(whole);
-    this.get(lease).i32(whole).op(Opcode.i32Add).set(lease);
+    this.charge(fuel);
+    this.get(lease).i32(fuel).op(Opcode.i32Add).set(lease);
     this.settle();
     this.end();
   }

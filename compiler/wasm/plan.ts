@@ -4,15 +4,14 @@ import { Cost, chargeGrain, maxLeftToCallers } from "./costs.ts";
 import { WasmError } from "./errors.ts";
 import type { Flow } from "./flow.ts";
 import { Opcode } from "./instructions.ts";
-import { leasedLoops } from "./leases.ts";
+import { type Leases, planLeases } from "./leases.ts";
 import { importCount, type Module } from "./module.ts";
 
 /** What a function asks and charges, and where. */
 export interface FunctionPlan {
   checks: Checks;
   charges: Charges;
-  /** Loops whose turns are taken from a lease. */
-  leased: ReadonlySet<number>;
+  leases: Leases;
   /** What its callers pay for it, from its entry on. */
   leftToCallers: number;
 }
@@ -45,14 +44,14 @@ export function planModule(module: Module, flow: Flow): FunctionPlan[] {
     const checks = order.place(flow.select(index), index);
     const charges = chargesOf(index, checks);
     const leftToCallers = charges.entry <= maxLeftToCallers ? charges.entry : 0;
-    const leased = leasedLoops(flow.select(index), charges, (at) => order.unchecked(flow, at));
-    plans[index] = { checks, charges, leased, leftToCallers };
+    const leases = planLeases(flow.select(index), charges, (at) => order.unchecked(flow, at));
+    plans[index] = { checks, charges, leases, leftToCallers };
     if (order.cutCallees(index) !== undefined) cut.push(index);
   }
   for (const index of cut) {
     const plan = plans[index]!;
     plan.charges = chargesOf(index, plan.checks);
-    plan.leased = leasedLoops(flow.select(index), plan.charges, (at) => order.unchecked(flow, at));
+    plan.leases = planLeases(flow.select(index), plan.charges, (at) => order.unchecked(flow, at));
   }
   return plans;
 }

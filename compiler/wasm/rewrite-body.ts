@@ -30,7 +30,7 @@ export class BodyRewriter {
   /** Bytes of its code that are written, or replaced. */
   #copied = 0;
   /** It has an interpreter's loop, whose leases are long: it gives back the rest when it returns. */
-  #dispatches = false;
+  #interprets = false;
 
   constructor(layout: Layout, flow: Flow, helpers: Helpers) {
     this.#layout = layout;
@@ -54,14 +54,16 @@ export class BodyRewriter {
     this.#plan = plan;
     this.#locals = new LocalVariables(body.locals, type.params.length);
     this.#copied = 0;
-    this.#dispatches = plan !== undefined && this.#hasDispatch();
+    this.#interprets = plan !== undefined && flow.interprets;
     const shiftBefore = this.#locals.bytesBefore;
 
     if (plan) {
-      out.charge(Math.max(0, plan.charges.entry - plan.leftToCallers));
+      const units = Math.max(0, plan.charges.entry - plan.leftToCallers);
+      if (this.#interprets) out.openLease(this.#locals.lease(), plan.leases.fuel, units);
+      else out.charge(units);
       if (plan.checks.entry) out.settle();
     }
-    if (this.#dispatches) this.#block(type.results);
+    if (this.#interprets) this.#block(type.results);
     for (let at = flow.first; at < flow.last; at++) {
       if (plan?.checks.before.has(at)) {
         this.#copyTo(flow.start[at]!);
@@ -114,13 +116,6 @@ export class BodyRewriter {
     if (results.length === 0) out.byte(0x40);
     else if (results.length === 1) out.byte(results[0]!);
     else out.s32(typeIndex(this.#layout.out, { params: [], results }));
-  }
-
-  /** Whether the function has an interpreter's loop. */
-  #hasDispatch(): boolean {
-    const flow = this.#flow;
-    for (let at = flow.first; at < flow.last; at++) if (flow.dispatches(at)) return true;
-    return false;
   }
 
   /** Writes what a point becomes; nothing is written of those that stay what they are. */
@@ -194,7 +189,7 @@ export class BodyRewriter {
   }
 
   #endLease(at: number): void {
-    if (this.#dispatches) this.#copyBefore(at).endLease(this.#locals.lease());
+    if (this.#interprets) this.#copyBefore(at).endLease(this.#locals.lease());
   }
 
   #loop(at: number, plan: FunctionPlan): void {
@@ -209,22 +204,19 @@ export class BodyRewriter {
     }
   }
 
-  /**
-   * Pays for a turn of a loop, and asks the host or makes sure that it will be asked soon. Beside an interpreter's loop no other shares the
-   * lease: that made the interpreter slower.
-   */
-  #turn(loop: number, { charges, leased }: FunctionPlan): void {
+  /** Pays for a turn of a loop, and asks the host or makes sure that it will be asked soon. */
+  #turn(loop: number, { charges, leases }: FunctionPlan): void {
     const turn = charges.turns.get(loop)!;
-    if (this.#flow.dispatches(loop)) this.#out.takeLong(this.#locals.lease(), turn);
-    else if (leased.has(loop) && !this.#dispatches) this.#out.take(this.#locals.lease(), turn);
-    else this.#out.check(turn);
+    if (!leases.loops.has(loop)) this.#out.check(turn);
+    else if (this.#interprets) this.#out.takeOf(this.#locals.lease(), leases.fuel, turn);
+    else this.#out.take(this.#locals.lease(), turn);
   }
 
   #end(at: number, { charges }: FunctionPlan): void {
     const opener = this.#flow.opener[at]!;
     const counted = this.#flow.counted.get(opener);
     if (counted) this.#copyThrough(at).nextPortion(counted, charges.turns.get(opener)!);
-    if (opener >= 0 || !this.#dispatches) return;
+    if (opener >= 0 || !this.#interprets) return;
     // the end of the block around the body
     this.#copyThrough(at).endLease(this.#locals.lease());
     this.#out.end();
