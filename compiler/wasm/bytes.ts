@@ -121,27 +121,22 @@ export class ByteReader {
 
 /** An output buffer that grows. */
 export class ByteWriter {
-  #bytes = new Uint8Array(256);
+  #bytes: Uint8Array<ArrayBuffer>;
   #length = 0;
+
+  /** @param capacity Bytes that it takes without growing. */
+  constructor(capacity = 256) {
+    this.#bytes = new Uint8Array(capacity);
+  }
 
   get length(): number {
     return this.#length;
   }
 
-  /** Makes room for so many bytes more at once. */
-  reserve(extra: number): this {
-    const needed = this.#length + extra;
-    if (needed > this.#bytes.length) this.#grow(needed);
-    return this;
-  }
-
   #reserve(extra: number): void {
     const needed = this.#length + extra;
-    if (needed > this.#bytes.length) this.#grow(Math.max(needed, this.#bytes.length * 2));
-  }
-
-  #grow(size: number): void {
-    const grown = new Uint8Array(size);
+    if (needed <= this.#bytes.length) return;
+    const grown = new Uint8Array(Math.max(needed, this.#bytes.length * 2));
     grown.set(this.#bytes.subarray(0, this.#length));
     this.#bytes = grown;
   }
@@ -229,4 +224,32 @@ export class ByteWriter {
   finish(): Uint8Array<ArrayBuffer> {
     return this.#bytes.slice(0, this.#length);
   }
+
+  /** The bytes so far, not copied where the capacity was right; the writer is empty then. */
+  release(): Uint8Array<ArrayBuffer> {
+    const bytes = this.#length === this.#bytes.length ? this.#bytes : this.finish();
+    this.#bytes = new Uint8Array(0);
+    this.#length = 0;
+    return bytes;
+  }
 }
+
+/** Keeps many short stretches of bytes in few buffers. */
+export class ByteStore {
+  #chunk = new Uint8Array(0);
+  #used = 0;
+
+  /** A copy of the bytes. */
+  keep(bytes: Uint8Array): Uint8Array {
+    if (bytes.length > this.#chunk.length - this.#used) {
+      this.#chunk = new Uint8Array(Math.max(chunkBytes, bytes.length));
+      this.#used = 0;
+    }
+    const kept = this.#chunk.subarray(this.#used, this.#used + bytes.length);
+    kept.set(bytes);
+    this.#used += bytes.length;
+    return kept;
+  }
+}
+
+const chunkBytes = 64 * 1024;

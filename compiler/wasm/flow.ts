@@ -32,24 +32,24 @@ export class Flow {
   /** The first point of the selected function, and the one behind its last. */
   first = 0;
   last = 0;
-  op = new Uint16Array(initialSize);
+  op: Uint16Array;
   /** Where the instruction begins and ends, relative to its function's code; the branch back of a counted loop begins with its condition. */
-  start = new Int32Array(initialSize);
-  stop = new Int32Array(initialSize);
+  start: Int32Array;
+  stop: Int32Array;
   /** Fuel of the plain instructions since the point before. */
-  plain = new Uint16Array(initialSize);
+  plain: Uint16Array;
   /** The reader's indices; for a bulk memory instruction see {@link size}. */
-  index = new Int32Array(initialSize);
+  index: Int32Array;
   /** For a block without a type index its result type, 0x40 for none; for `br` and `br_if` how many values they take along. */
-  index2 = new Int32Array(initialSize);
+  index2: Int32Array;
   /** For `end`, `delegate`, `br` and `br_if`: the point that opened what they close or branch to, -1 for the function itself. */
-  opener = new Int32Array(initialSize);
+  opener: Int32Array;
   /** For openers: how many branches go to the label. */
-  branches = new Int32Array(initialSize);
+  branches: Int32Array;
   /** For openers: an exception may continue at the label. */
-  caught = new Uint8Array(initialSize);
+  caught: Uint8Array;
   /** For loops: {@link LoopKind}. */
-  loop = new Uint8Array(initialSize);
+  loop: Uint8Array;
   /** For `br_table` and `try_table`: their labels. */
   readonly labels = new Map<number, number[]>();
   /** For loops of the kind `counted`. */
@@ -67,6 +67,18 @@ export class Flow {
   constructor(module: Module, limits: ModuleLimits) {
     this.#module = module;
     this.#limits = limits;
+    const bytes = module.functions.reduce((sum, { code }) => sum + code.length, 0);
+    const size = Math.max(64, Math.floor(bytes / bytesPerPoint));
+    this.op = new Uint16Array(size);
+    this.start = new Int32Array(size);
+    this.stop = new Int32Array(size);
+    this.plain = new Uint16Array(size);
+    this.index = new Int32Array(size);
+    this.index2 = new Int32Array(size);
+    this.opener = new Int32Array(size);
+    this.branches = new Int32Array(size);
+    this.caught = new Uint8Array(size);
+    this.loop = new Uint8Array(size);
     for (const body of module.functions) this.#begins.push(this.#read(body, this.#begins.at(-1)!));
   }
 
@@ -279,7 +291,8 @@ export const LoopKind = {
   counted: 2,
 } as const;
 
-const initialSize = 1 << 12;
+/** Bytes of code that there are for each point at least, in what compilers write: memory that is not used is not touched either. */
+const bytesPerPoint = 8;
 
 /** Fuel of plain instructions after which the next one is a point, so that there is one wherever a check may be wanted. */
 const maxPlain = 256;

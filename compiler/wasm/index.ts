@@ -9,4 +9,6 @@ export { type InitialData, type LinkResult, link, type SideModule } from "./link
 export { type MeterMode, type MeterOptions, meter, meterBytes } from "./meter.ts";
 export * from "./module.ts";
 export { Changed, GrowAnswer, MeterExport, meterModule, SliceAnswer, WriteMap } from "./protocol.ts";
+export { readModule } from "./read-module.ts";
 export { trackWrites } from "./track-writes.ts";
+export { writeModule } from "./write-module.ts";

@@ -5,12 +5,14 @@ import { Helpers } from "./helpers.ts";
 import { Opcode } from "./instructions.ts";
 import { Layout } from "./layout.ts";
 import { defaultLimits, type ModuleLimits, noLimits } from "./limits.ts";
-import { type ElementSegment, type Export, type Module, readModule, writeModule } from "./module.ts";
+import type { ElementSegment, Export, Module } from "./module.ts";
 import { planModule } from "./plan.ts";
 import { isReserved, MeterExport, meterModule } from "./protocol.ts";
+import { readModule } from "./read-module.ts";
 import { resetExports } from "./reset-exports.ts";
 import { rewriteCode } from "./rewrite.ts";
 import { BodyRewriter } from "./rewrite-body.ts";
+import { writeModule } from "./write-module.ts";
 
 /**
  * `fuel`: every instruction is paid for, every cycle asks whether it may go on. `none`: growth and resetting only, for code that is
