@@ -1,4 +1,4 @@
-import { ByteReader, ByteWriter } from "./bytes.ts";
+import { ByteReader, ByteStore, ByteWriter } from "./bytes.ts";
 import type { CustomSection, Module } from "./module.ts";
 
 /** Whether a branch is likely, by its position in the function's code (proposal "branch hinting"). */
@@ -76,15 +76,34 @@ export function readBranchHints(module: Module): Map<number, BranchHints> {
   return hints;
 }
 
-/** The section that tells the engine which branches are likely, where there are any. It has to stand before the code. */
-export function branchHints(hints: ReadonlyMap<number, BranchHints>): CustomSection[] {
-  const out = new ByteWriter();
-  const functions = [...hints].filter(([, positions]) => positions.size > 0).sort(([a], [b]) => a - b);
-  if (functions.length === 0) return [];
-  out.vector(functions, ([index, positions]) => {
-    out.u32(index).vector([...positions], ([position, hint]) => {
-      out.u32(position).byte(1).byte(hint);
-    });
-  });
-  return [{ name: branchHintSection, bytes: out.finish(), after: 12 }];
+/** Takes in the hints of a module's functions, in any order, for the section that tells the engine which branches are likely. */
+export class BranchHintWriter {
+  readonly #store = new ByteStore();
+  readonly #functions = new Map<number, Uint8Array>();
+  readonly #entry = new ByteWriter();
+
+  /**
+   * @param index The function's, imports included.
+   * @param shift Bytes of its locals, which positions in the section include.
+   */
+  add(index: number, hints: BranchHints, shift: number): void {
+    if (hints.size === 0) return;
+    this.#entry.clear();
+    this.#entry.u32(index).u32(hints.size);
+    for (const [position, hint] of hints)
+      this.#entry
+        .u32(position + shift)
+        .byte(1)
+        .byte(hint);
+    this.#functions.set(index, this.#store.keep(this.#entry.view()));
+  }
+
+  /** The section, where there are any hints. It has to stand before the code. */
+  sections(): CustomSection[] {
+    if (this.#functions.size === 0) return [];
+    const entries = [...this.#functions].sort(([a], [b]) => a - b);
+    const out = new ByteWriter();
+    out.vector(entries, ([, bytes]) => out.raw(bytes));
+    return [{ name: branchHintSection, bytes: out.finish(), after: 12 }];
+  }
 }

@@ -1,4 +1,4 @@
-import { type FunctionBody, i32, localsLength, type ValueType } from "./module.ts";
+import { type FunctionBody, i32, type ValueType } from "./module.ts";
 
 /** The local variables that the pass adds to a function, each when it is first needed. */
 export class LocalVariables {
@@ -40,14 +40,5 @@ export class LocalVariables {
 
   declaration(): FunctionBody["locals"] {
     return [...this.#before, ...this.#added.map((type): [number, ValueType] => [1, type])];
-  }
-
-  /** Bytes that the declaration took before. */
-  get bytesBefore(): number {
-    return localsLength(this.#before);
-  }
-
-  get bytesAfter(): number {
-    return localsLength(this.declaration());
   }
 }

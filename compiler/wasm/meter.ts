@@ -1,4 +1,4 @@
-import { type BranchHints, branchHints, keptSections, readBranchHints } from "./custom-sections.ts";
+import { keptSections, readBranchHints } from "./custom-sections.ts";
 import { WasmError } from "./errors.ts";
 import { Flow } from "./flow.ts";
 import { Helpers } from "./helpers.ts";
@@ -6,7 +6,7 @@ import { Opcode } from "./instructions.ts";
 import { Layout } from "./layout.ts";
 import { defaultLimits, type ModuleLimits, noLimits } from "./limits.ts";
 import type { ElementSegment, Export, Module } from "./module.ts";
-import { planModule } from "./plan.ts";
+import { type FunctionPlan, planModule } from "./plan.ts";
 import { isReserved, MeterExport, meterModule } from "./protocol.ts";
 import { readModule } from "./read-module.ts";
 import { resetExports } from "./reset-exports.ts";
@@ -54,7 +54,7 @@ export function meterBytes(
   refuseReservedNames(module);
   const flow = new Flow(module, bounds);
   // the passes take a module's indices as they are
-  if (!WebAssembly.validate(new Uint8Array(bytes))) {
+  if (!WebAssembly.validate(bytes as Uint8Array<ArrayBuffer>)) {
     throw new WasmError("malformed", "the module is not valid");
   }
   return writeModule(add(module, flow, mode));
@@ -65,16 +65,14 @@ function add(module: Module, flow: Flow, mode: MeterMode): Module {
   const layout = new Layout(module, flow);
   const helpers = new Helpers(layout);
   const { out, mapFunction } = layout;
-  const plans = mode === "fuel" ? planModule(module, flow) : [];
   const rewriter = new BodyRewriter(layout, flow, helpers);
   const ownHints = readBranchHints(module);
-  const hints = new Map<number, BranchHints>();
-  out.functions = module.functions.map((_, i) => {
-    const index = layout.importedFunctions + i;
-    const rewritten = rewriter.rewrite(i, plans[i], ownHints.get(index));
-    hints.set(mapFunction(index), rewritten.hints);
-    return rewritten.body;
-  });
+  const functions = [...module.functions];
+  const rewrite = (i: number, plan?: FunctionPlan): void => {
+    functions[i] = rewriter.rewrite(i, plan, ownHints.get(layout.importedFunctions + i));
+  };
+  if (mode === "fuel") planModule(module, flow, rewrite);
+  else for (const i of functions.keys()) rewrite(i);
   out.elements = module.elements.map((segment) => mapElements(segment, mapFunction));
   out.globals = out.globals.map((global) => ({ ...global, init: mapReferences(global.init, mapFunction) }));
   // the host can't reach the fuel before the instance exists: it starts the module itself
@@ -84,8 +82,8 @@ function add(module: Module, flow: Flow, mode: MeterMode): Module {
     ...hostExports(layout, mode),
     ...resetExports(layout, helpers),
   ];
-  out.functions.push(...helpers.functions);
-  out.customs = [...keptSections(module, mapFunction), ...branchHints(hints)];
+  out.functions = [...functions, ...helpers.functions];
+  out.customs = [...keptSections(module, mapFunction), ...rewriter.hintSections()];
   return out;
 }
 

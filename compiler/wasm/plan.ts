@@ -19,18 +19,23 @@ export interface FunctionPlan {
 /** Bytes of code up to which a function is small. */
 const maxSmall = 512;
 
-/** Where to ask and what to charge, for all functions of a module. */
-export function planModule(module: Module, flow: Flow): FunctionPlan[] {
+/**
+ * Where to ask and what to charge, for all functions of a module: told one after the other, callees before callers for the most part, so
+ * that the plans need not all be kept.
+ */
+export function planModule(
+  module: Module,
+  flow: Flow,
+  tell: (index: number, plan: FunctionPlan) => void,
+): void {
   const { functions } = module;
   const imported = importCount(module, "function");
-  const plans: FunctionPlan[] = new Array(functions.length);
+  /** What callers pay for a function; none where it is not planned yet: its calls stand behind a cut, and don't count there. */
+  const leftToCallers: number[] = new Array(functions.length).fill(0);
   const order = new CheckPlan(flow, imported, calleesOf(flow, functions.length, imported));
   /** What a call costs the caller beyond the instruction: nothing where the callee charges itself. */
-  const calleeCost = (callee: number): number => {
-    const index = callee - imported;
-    // callees that are not planned yet are called behind a cut, and don't count here
-    return index < 0 ? Cost.callAnywhere - Cost.call : (plans[index]?.leftToCallers ?? 0);
-  };
+  const calleeCost = (callee: number): number =>
+    callee < imported ? Cost.callAnywhere - Cost.call : leftToCallers[callee - imported]!;
   const chargesOf = (index: number, { cuts }: Checks): Charges => {
     flow.select(index);
     const charges = planCharges(flow, calleeCost, cuts, chargeGrain);
@@ -39,21 +44,22 @@ export function planModule(module: Module, flow: Flow): FunctionPlan[] {
     const fine = planCharges(flow, calleeCost, cuts, maxLeftToCallers / 2);
     return fine.entry <= maxLeftToCallers ? fine : charges;
   };
-  const cut: number[] = [];
+  const planOf = (index: number, checks: Checks, charges: Charges): FunctionPlan => ({
+    checks,
+    charges,
+    leases: planLeases(flow.select(index), charges, (at) => order.unchecked(flow, at)),
+    leftToCallers: leftToCallers[index]!,
+  });
+  const cut = new Map<number, Checks>();
   for (const index of order.order) {
     const checks = order.place(flow.select(index), index);
     const charges = chargesOf(index, checks);
-    const leftToCallers = charges.entry <= maxLeftToCallers ? charges.entry : 0;
-    const leases = planLeases(flow.select(index), charges, (at) => order.unchecked(flow, at));
-    plans[index] = { checks, charges, leases, leftToCallers };
-    if (order.cutCallees(index) !== undefined) cut.push(index);
+    if (charges.entry <= maxLeftToCallers) leftToCallers[index] = charges.entry;
+    if (order.cutCallees(index) === undefined) tell(index, planOf(index, checks, charges));
+    else cut.set(index, checks);
   }
-  for (const index of cut) {
-    const plan = plans[index]!;
-    plan.charges = chargesOf(index, plan.checks);
-    plan.leases = planLeases(flow.select(index), plan.charges, (at) => order.unchecked(flow, at));
-  }
-  return plans;
+  // those that call what was not planned before them
+  for (const [index, checks] of cut) tell(index, planOf(index, checks, chargesOf(index, checks)));
 }
 
 /** For each function, without imports, those that it calls directly. */

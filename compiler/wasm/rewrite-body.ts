@@ -1,21 +1,24 @@
 import { bulkChunkBytes, bulkOperands } from "./bulk.ts";
+import { ByteStore } from "./bytes.ts";
 import { bulkBytesPerFuelLog2 } from "./costs.ts";
-import type { BranchHints } from "./custom-sections.ts";
+import { type BranchHints, BranchHintWriter } from "./custom-sections.ts";
 import { type Flow, LoopKind } from "./flow.ts";
 import type { Helpers } from "./helpers.ts";
 import { Opcode } from "./instructions.ts";
 import { type Layout, tableChanges } from "./layout.ts";
 import { LocalVariables } from "./local-variables.ts";
 import { MeteredCode } from "./metered-code.ts";
-import { type FunctionBody, i32, i64, typeIndex, type ValueType } from "./module.ts";
+import {
+  type CustomSection,
+  type FunctionBody,
+  i32,
+  i64,
+  localsLength,
+  typeIndex,
+  type ValueType,
+} from "./module.ts";
 import type { FunctionPlan } from "./plan.ts";
 import { Changed } from "./protocol.ts";
-
-/** A function with what metering adds, and where its branches are that are likely or not. */
-export interface Rewritten {
-  body: FunctionBody;
-  hints: BranchHints;
-}
 
 /** Rewrites the bodies of a module's functions, one after the other. */
 export class BodyRewriter {
@@ -23,6 +26,8 @@ export class BodyRewriter {
   readonly #flow: Flow;
   readonly #helpers: Helpers;
   readonly #out: MeteredCode;
+  readonly #store = new ByteStore();
+  readonly #hints = new BranchHintWriter();
   // the function that is being rewritten
   #code: Uint8Array = new Uint8Array(0);
   #plan: FunctionPlan | undefined;
@@ -44,7 +49,7 @@ export class BodyRewriter {
    * @param plan What to ask and to charge; nothing when undefined.
    * @param ownHints Hints that the module has itself, by their position behind the beginning of the function's locals.
    */
-  rewrite(index: number, plan: FunctionPlan | undefined, ownHints: BranchHints | undefined): Rewritten {
+  rewrite(index: number, plan: FunctionPlan | undefined, ownHints: BranchHints | undefined): FunctionBody {
     const body = this.#layout.module.functions[index]!;
     const type = this.#layout.module.types[body.type]!;
     const flow = this.#flow.select(index);
@@ -55,7 +60,7 @@ export class BodyRewriter {
     this.#locals = new LocalVariables(body.locals, type.params.length);
     this.#copied = 0;
     this.#interprets = plan !== undefined && flow.interprets;
-    const shiftBefore = this.#locals.bytesBefore;
+    const shiftBefore = localsLength(body.locals);
 
     if (plan) {
       const units = Math.max(0, plan.charges.entry - plan.leftToCallers);
@@ -81,11 +86,17 @@ export class BodyRewriter {
     this.#copyTo(body.code.length);
 
     const locals = this.#locals.declaration();
-    const shift = this.#locals.bytesAfter;
-    return {
-      body: { ...body, locals, code: out.finish() },
-      hints: new Map([...out.hints].map(([position, hint]) => [position + shift, hint])),
-    };
+    this.#hints.add(
+      this.#layout.mapFunction(this.#layout.importedFunctions + index),
+      out.hints,
+      localsLength(locals),
+    );
+    return { ...body, locals, code: this.#store.keep(out.view()) };
+  }
+
+  /** The section with the hints for all functions that were rewritten. */
+  hintSections(): CustomSection[] {
+    return this.#hints.sections();
   }
 
   #copyTo(position: number): void {

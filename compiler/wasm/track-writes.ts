@@ -1,6 +1,6 @@
 import { Assembler } from "./assembler.ts";
 import { ByteReader } from "./bytes.ts";
-import { type BranchHints, branchHintSection, branchHints, readBranchHints } from "./custom-sections.ts";
+import { type BranchHints, BranchHintWriter, branchHintSection, readBranchHints } from "./custom-sections.ts";
 import { WasmError } from "./errors.ts";
 import { InstructionReader, Opcode } from "./instructions.ts";
 import {
@@ -58,11 +58,11 @@ export function trackWrites(module: Module): Module {
   const importedFunctions = importCount(module, "function");
   const range = importedFunctions + module.functions.length;
   const hints = readBranchHints(module);
-  const movedHints = new Map<number, BranchHints>();
+  const movedHints = new BranchHintWriter();
   out.functions = module.functions.map((body, i) => {
     const own = hints.get(importedFunctions + i);
     const { tracked, moved } = track(body, module.types[body.type]!.params.length, range, own);
-    movedHints.set(importedFunctions + i, moved);
+    movedHints.add(importedFunctions + i, moved, localsLength(tracked.locals));
     return tracked;
   });
   out.functions.push({
@@ -73,7 +73,7 @@ export function trackWrites(module: Module): Module {
   out.memories = [...module.memories, { min: WriteMap.pages, max: WriteMap.pages }];
   out.exports.push({ name: WriteMap.export, kind: "memory", index: markedMemory });
   const others = module.customs.filter(({ name }) => name !== branchHintSection);
-  out.customs = [...others, ...branchHints(movedHints)];
+  out.customs = [...others, ...movedHints.sections()];
   return out;
 }
 
@@ -130,11 +130,7 @@ function track(
   }
   copyTo(body.code.length);
   const locals = [...body.locals, ...scratch.map((type): [number, ValueType] => [1, type])];
-  const shift = localsLength(locals);
-  return {
-    tracked: { ...body, locals, code: out.finish() },
-    moved: new Map([...moved].map(([position, hint]) => [position + shift, hint])),
-  };
+  return { tracked: { ...body, locals, code: out.finish() }, moved };
 }
 
 /** The static offset of a store. */
