@@ -234,7 +234,7 @@ describe("loops whose turns can be counted", () => {
 });
 
 describe("the loops of interpreters", () => {
-  /** f0(turns) or, for ever: dispatches by a table to one of 20 ways back. */
+  /** f0(turns) or, for ever: dispatches by a table to one of 20 ways back. f1: calls it ten times for no turns. */
   const interpreter = (forever = false) =>
     moduleOf([
       {
@@ -248,8 +248,16 @@ describe("the loops of interpreters", () => {
           return code.branch(0).end().op(Opcode.unreachable);
         },
       },
+      {
+        params: [i32],
+        results: [i32],
+        code: (code) => {
+          for (let i = 0; i < 10; i++) code.i32(0).call(0).op(Opcode.drop);
+          return code.i32(7);
+        },
+      },
     ]);
-  const run = (turns: number, fuelPerSlice: number): { used: bigint; asked: number } => {
+  const run = (turns: number, fuelPerSlice: number, name = "f0"): { used: bigint; asked: number } => {
     let asked = 0;
     const host = new MeterHost({
       fuelPerSlice,
@@ -260,7 +268,7 @@ describe("the loops of interpreters", () => {
     });
     const { exports } = host.instantiate(metered(interpreter()));
     assert.equal(
-      host.run(() => (exports.f0 as Run)(turns)),
+      host.run(() => (exports[name] as Run)(turns)),
       7,
     );
     return { used: host.fuelUsed, asked };
@@ -277,6 +285,18 @@ describe("the loops of interpreters", () => {
   test("ask in every 16th turn", () => {
     const { asked } = run(1_600, 1);
     assert.ok(asked >= 100 && asked <= 103, `${asked}`);
+  });
+
+  test("ask before their first turn, and pay for 16 of them", () => {
+    const { asked } = run(0, 1, "f1");
+    assert.ok(asked >= 10 && asked <= 12, `${asked}`);
+    const turn = run(1, 1_000).used - run(0, 1_000).used;
+    const { used } = run(0, 1_000);
+    // one of the 16 is used
+    const host = new MeterHost({ fuel: used + 15n * turn - 1n });
+    const { exports } = host.instantiate(metered(interpreter()));
+    assert.throws(() => host.run(() => (exports.f0 as Run)(0)), /unreachable/);
+    assert.equal(host.stopped, "fuel");
   });
 
   test("that never end are stopped", () => {

@@ -66,8 +66,8 @@ export class MeteredCode extends Assembler {
     this.i32(fuel).set(lease);
   }
 
-  /** The same as {@link take} with leases of so much fuel, paid for in the loop itself. */
-  takeOf(lease: number, fuel: number, turn: number): void {
+  /** The same with the leases of an interpreter, which it pays for in the loop itself. */
+  takeLong(lease: number, fuel: number, turn: number): void {
     this.#takeTurn(lease, turn);
     this.charge(fuel);
     this.get(lease).i32(fuel).op(Opcode.i32Add).set(lease);

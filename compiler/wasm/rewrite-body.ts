@@ -219,7 +219,7 @@ export class BodyRewriter {
   #turn(loop: number, { charges, leases }: FunctionPlan): void {
     const turn = charges.turns.get(loop)!;
     if (!leases.loops.has(loop)) this.#out.check(turn);
-    else if (this.#interprets) this.#out.takeOf(this.#locals.lease(), leases.fuel, turn);
+    else if (this.#interprets) this.#out.takeLong(this.#locals.lease(), leases.fuel, turn);
     else this.#out.take(this.#locals.lease(), turn);
   }
 

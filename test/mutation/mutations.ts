@@ -36,7 +36,9 @@ const host = inFile("host.ts");
 export const mutations: Mutation[] = [
   code("a portion's turns are free", ".i64(BigInt(turn)).op(Opcode.i64Mul)", ".i64(0n).op(Opcode.i64Mul)"),
   code("portions don't ask", "this.check(turn);\n    this.branch(1)", "this.branch(1)"),
-  code("a lease is free", "this.charge(whole);", ""),
+  code("a lease is free", "this.charge(fuel);", ""),
+  code("an interpreter's first lease is free", "this.charge(units + fuel);", "this.charge(units);"),
+  checks("an interpreter does not ask at its entry", "entry: interprets ||", "entry:"),
   code(
     "a lease is not given back",
     "Opcode.i64ExtendI32S, Opcode.i64Add).globalSet",
@@ -209,11 +211,7 @@ export const mutations: Mutation[] = [
     "value = label.otherwise;",
   ),
 
-  bodies(
-    "nothing is charged at entries",
-    "out.charge(Math.max(0, plan.charges.entry - plan.leftToCallers));",
-    "",
-  ),
+  bodies("nothing is charged at entries", "else out.charge(units);", ""),
   bodies("no checks at entries", "if (plan.checks.entry) out.settle();", ""),
   bodies("nothing is charged before cuts", "out.charge(plan.charges.before.get(at) ?? 0);", ""),
   bodies("no checks before instructions", "?? 0);\n        out.settle();", "?? 0);"),
@@ -233,18 +231,30 @@ export const mutations: Mutation[] = [
     "this.#copyThrough(at);\n      this.#turn(at, plan);",
     "this.#copyThrough(at);",
   ),
-  bodies("no checks at branches back", "else this.#out.check(turn);", ""),
+  bodies(
+    "no checks at branches back",
+    "if (!leases.loops.has(loop)) this.#out.check(turn);",
+    "if (!leases.loops.has(loop)) {}",
+  ),
   bodies("short turns have no checks", "this.#out.take(this.#locals.lease(), turn);", "{}"),
   helpers("a short lease is free", "code.check(leaseFuel);", "code.settle();"),
   helpers("a short lease is taken without asking", "code.check(leaseFuel);", "code.charge(leaseFuel);"),
-  plan("callers pay nothing", "(plans[index]?.leftToCallers ?? 0);", "0;"),
-  plan("callers pay nothing for the host", "index < 0 ? Cost.callAnywhere - Cost.call", "index < 0 ? 0"),
+  plan("callers pay nothing", ": leftToCallers[callee - imported]!;", ": 0;"),
+  plan(
+    "callers pay nothing for the host",
+    "callee < imported ? Cost.callAnywhere - Cost.call",
+    "callee < imported ? 0",
+  ),
   bodies(
     "long functions are left to callers that don't pay",
     "plan.charges.entry - plan.leftToCallers",
     "plan.charges.entry - 128",
   ),
-  plan("what is not planned yet is never paid", "plan.charges = chargesOf(index, plan.checks);", ""),
+  plan(
+    "what is not planned yet is never paid",
+    "else cut.set(index, checks);",
+    "else tell(index, planOf(index, checks, charges));",
+  ),
   bodies(
     "bulk sizes are free",
     "out.i64(BigInt(bulkBytesPerFuelLog2)).op(Opcode.i64ShrU);",
