@@ -32,10 +32,11 @@ export class Admission {
   constructor(options: AdmissionOptions) {
     this.#options = options;
     const { limit, totalQueueLimit, queueTimeoutMs, lender } = options;
+    const allBusy = overloaded(`All ${limit} executions of the server are busy`);
     this.#total = new Gate({
       ...{ key: ALL_FUNCTIONS, queueTimeoutMs, queueLimit: totalQueueLimit, lender },
       waiting: this.#waiting,
-      refusal: () => overloaded(`All ${limit} executions of the server are busy`),
+      refusal: () => allBusy,
     });
   }
 
@@ -92,15 +93,14 @@ export class Admission {
   /** Admits nobody from now on, refuses those who wait, and resolves when nothing is in flight. */
   drain(): Promise<void> {
     this.#draining = true;
-    for (const gate of [this.#total, ...this.#gates.values()]) gate.refuseWaiting(draining());
+    for (const gate of [this.#total, ...this.#gates.values()]) gate.refuseWaiting(draining);
     if (this.#total.active === 0) return Promise.resolve();
     return new Promise((resolve) => this.#idle.push(resolve));
   }
 
   #refusal(): PlatformError | undefined {
-    if (this.#draining) return draining();
-    if (this.#waiting.count >= this.#options.totalQueueLimit)
-      return overloaded("Too many requests are waiting");
+    if (this.#draining) return draining;
+    if (this.#waiting.count >= this.#options.totalQueueLimit) return tooManyWaiting;
     return undefined;
   }
 
@@ -144,10 +144,18 @@ export class Admission {
   }
 }
 
+const concurrencyLimits = new Map<number, PlatformError>();
+
+/** The same one for the same limit: who refuses many requests has no time to make an error for each. */
 function concurrencyLimit(limit: number): PlatformError {
-  return new PlatformError("concurrency_limit", `All ${limit} executions of this function are busy`, {
-    retryAfterSeconds: 1,
-  });
+  let error = concurrencyLimits.get(limit);
+  if (!error) {
+    const message = `All ${limit} executions of this function are busy`;
+    error = new PlatformError("concurrency_limit", message, { retryAfterSeconds: 1 });
+    concurrencyLimits.set(limit, error);
+  }
+  return error;
 }
 
-const draining = () => overloaded("The server is shutting down");
+const tooManyWaiting = overloaded("Too many requests are waiting");
+const draining = overloaded("The server is shutting down");

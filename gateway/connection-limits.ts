@@ -10,11 +10,16 @@ export interface ConnectionLimitOptions {
   maxPipelined: number;
 }
 
+/** Requests under way, on their connection. */
+const underWay = Symbol("requests under way");
+
+interface CountedSocket extends Socket {
+  [underWay]?: number;
+}
+
 /** Bounds what one client can have a server do at once: connections, and requests that it sends without waiting for answers. */
 export class ConnectionLimits {
   readonly #options: ConnectionLimitOptions;
-  /** Requests under way by connection. */
-  readonly #pipelines = new WeakMap<Socket, number>();
   #connections = 0;
 
   constructor(server: Server, options: ConnectionLimitOptions) {
@@ -31,18 +36,20 @@ export class ConnectionLimits {
   }
 
   /** Notes a request that has come; the error when it is one too many. */
-  note({ socket }: IncomingMessage, response: ServerResponse): PlatformError | undefined {
+  note(request: IncomingMessage, response: ServerResponse): PlatformError | undefined {
     const { maxPipelined } = this.#options;
-    const underWay = (this.#pipelines.get(socket) ?? 0) + 1;
-    this.#pipelines.set(socket, underWay);
+    const socket = request.socket as CountedSocket;
+    const count = (socket[underWay] ?? 0) + 1;
+    socket[underWay] = count;
     // What has been read may hold more; nothing further is read until there is room again.
-    if (underWay === maxPipelined) socket.pause();
+    if (count === maxPipelined) socket.pause();
     response.once("close", () => {
-      const left = this.#pipelines.get(socket)! - 1;
-      this.#pipelines.set(socket, left);
+      const left = socket[underWay]! - 1;
+      socket[underWay] = left;
       if (left === maxPipelined - 1) socket.resume();
     });
-    if (underWay <= maxPipelined) return undefined;
-    return overloaded("There are too many requests on this connection that wait for their answer");
+    return count <= maxPipelined ? undefined : tooManyInARow;
   }
 }
+
+const tooManyInARow = overloaded("There are too many requests on this connection that wait for their answer");

@@ -48,6 +48,8 @@ export class PlatformError extends Error {
   readonly code: ErrorCode;
   readonly retryAfterSeconds: number | undefined;
   readonly analysis: Analysis | undefined;
+  /** The body but for the request's id: one error is the answer to many requests. */
+  #shown: string | undefined;
   constructor(code: ErrorCode, message: string, options: PlatformErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = "PlatformError";
@@ -57,6 +59,13 @@ export class PlatformError extends Error {
   }
   get status(): ContentfulStatusCode {
     return STATUS_OF_CODE[this.code] as ContentfulStatusCode;
+  }
+  /** The {@link ErrorBody} as JSON; a request's id needs no escaping. */
+  body(requestId: string): string {
+    const { code, message, analysis } = this;
+    this.#shown ??= JSON.stringify({ code, message }).slice(0, -1);
+    const rest = analysis === undefined ? "" : `,"analysis":${JSON.stringify(analysis)}`;
+    return `{"error":${this.#shown},"requestId":"${requestId}"}${rest}}`;
   }
 }
 
@@ -73,13 +82,9 @@ export interface ErrorAnswer {
 }
 
 export function errorAnswer(error: PlatformError, requestId: string): ErrorAnswer {
-  const body: ErrorBody & { analysis?: Analysis } = {
-    error: { code: error.code, message: error.message, requestId },
-  };
-  if (error.analysis) body.analysis = error.analysis;
   const headers: Record<string, string> = { "content-type": "application/json", "x-request-id": requestId };
   if (error.retryAfterSeconds !== undefined) headers["retry-after"] = String(error.retryAfterSeconds);
-  return { status: error.status, headers, body: JSON.stringify(body) };
+  return { status: error.status, headers, body: error.body(requestId) };
 }
 
 export function errorResponse(error: PlatformError, requestId: string): Response {

@@ -23,6 +23,11 @@ export interface LoadShedderDeps {
   log: Logger;
 }
 
+const overTurn = overloaded("The server has more requests than it can answer");
+
+/** For what is counted of names that are no functions'. */
+const NO_FUNCTION = "(other)";
+
 /**
  * Refuses requests before any work is done for them: those that admission would refuse anyway, and, when more comes in than can be
  * answered, those beyond what a turn of the event loop has time for.
@@ -42,8 +47,9 @@ export class LoadShedder {
   refusal(request: IncomingMessage): PlatformError | undefined {
     const name = functionOf(request.url ?? "");
     if (name === undefined) return undefined;
-    const error = this.#overTurn() ?? this.#full(name);
-    if (error) this.#note(name, error);
+    const live = this.#deps.registry.find(name)?.main;
+    const error = this.#overTurn() ?? (live && this.#deps.admission.refusal(name, live.limits.concurrency));
+    if (error) this.#note(live ? name : NO_FUNCTION, error);
     return error;
   }
 
@@ -57,13 +63,7 @@ export class LoadShedder {
     }
     this.#inTurn++;
     if (this.#inTurn <= MANY_REQUESTS || now - this.#turnBegan < MAX_TURN_MS) return undefined;
-    return overloaded("The server has more requests than it can answer");
-  }
-
-  #full(name: string): PlatformError | undefined {
-    const { registry, admission } = this.#deps;
-    const live = registry.find(name)?.main;
-    return live && admission.refusal(name, live.limits.concurrency);
+    return overTurn;
   }
 
   /** One line a second at most: a line for each would cost as much as what it is about. */

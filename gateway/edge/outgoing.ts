@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import type { ServerResponse } from "node:http";
 import type { InvocationResponse } from "../../runtime/invocation.ts";
-import { errorAnswer, type PlatformError } from "../errors.ts";
+import type { PlatformError } from "../errors.ts";
 import { responseHeaders } from "../headers.ts";
 import { HeldAnswers } from "./held-answers.ts";
 
@@ -42,11 +42,13 @@ export function sendResponse(
   return true;
 }
 
-/** Sends head and body, with the other answers of this turn of the event loop. */
+/** Sends head and body; short ones with the other answers of this turn of the event loop. */
 function send(outgoing: ServerResponse, status: number, lines: string[], body: string | Uint8Array): void {
-  heldAnswers.add(() => {
-    outgoing.writeHead(status, lines).end(body, "latin1");
-  });
+  if (typeof body !== "string") outgoing.writeHead(status, lines).end(body);
+  else
+    heldAnswers.add(() => {
+      if (!outgoing.destroyed) outgoing.writeHead(status, lines).end(body, "latin1");
+    });
 }
 
 /** Sends an error; `last`: the connection can't carry another request. */
@@ -60,11 +62,12 @@ export function sendError(
     outgoing.destroy();
     return;
   }
-  const { status, headers, body } = errorAnswer(error, requestId);
-  const lines = Object.entries(headers).flat();
+  const body = error.body(requestId);
+  const lines = ["content-type", "application/json", "x-request-id", requestId];
+  if (error.retryAfterSeconds !== undefined) lines.push("retry-after", `${error.retryAfterSeconds}`);
   if (last) lines.push("connection", "close");
   lines.push("content-length", `${Buffer.byteLength(body)}`);
-  send(outgoing, status, lines, Buffer.from(body).toString("latin1"));
+  send(outgoing, error.status, lines, Buffer.from(body).toString("latin1"));
 }
 
 /** As fast as the client takes it; a stream that breaks off cuts the connection, so that no client takes it for whole. */
