@@ -24,8 +24,9 @@ export function requestHeaders(headers: ClientHeaders, hidden?: string): HeaderL
   const connection = headers.get("connection");
   const named = connection ? connection.toLowerCase().split(/\s*,\s*/) : [];
   const list: HeaderList = [];
-  for (const [name, value] of headers) {
-    if (!HOP_BY_HOP.has(name) && name !== hidden && !named.includes(name)) list.push([name, value]);
+  for (const header of headers) {
+    const [name] = header;
+    if (!HOP_BY_HOP.has(name) && name !== hidden && !named.includes(name)) list.push(header);
   }
   return list;
 }

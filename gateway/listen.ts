@@ -90,6 +90,8 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       keepAliveTimeout: KEEP_ALIVE_MS,
       connectionsCheckingInterval: CHECK_INTERVAL_MS,
       maxHeaderSize: MAX_HEADER_BYTES,
+      // Without the events of a body that there is not.
+      optimizeEmptyRequests: true,
     },
     tls,
   );

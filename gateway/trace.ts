@@ -29,7 +29,8 @@ export function traceparent({ traceId, spanId, sampled }: Trace): string {
 
 /** A malformed header counts as none, as the standard asks. */
 function parse(header: string | undefined): Omit<Trace, "spanId"> | undefined {
-  const [, version, traceId = "", parentSpanId = "", flags = "", more] = TRACEPARENT.exec(header ?? "") ?? [];
+  if (header === undefined) return undefined;
+  const [, version, traceId = "", parentSpanId = "", flags = "", more] = TRACEPARENT.exec(header) ?? [];
   if (version === undefined || version === "ff" || (version === "00" && more !== undefined)) return undefined;
   if (/^0+$/.test(traceId) || /^0+$/.test(parentSpanId)) return undefined;
   return { traceId, parentSpanId, sampled: (Number.parseInt(flags, 16) & 1) === 1 };

@@ -1,3 +1,5 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import type { PGlite } from "@electric-sql/pglite";
 import type { QueryMessage, ThreadReply } from "./pglite-thread.ts";
@@ -47,6 +49,12 @@ export class PgliteClient {
 
   /** Opens, or makes, the database in a folder. */
   static async open(path: string): Promise<PgliteClient> {
+    // What making one takes, 300 MB, goes with the thread that did it.
+    if (!existsSync(join(path, "PG_VERSION"))) await (await PgliteClient.#start(path)).close();
+    return PgliteClient.#start(path);
+  }
+
+  static async #start(path: string): Promise<PgliteClient> {
     const client = new PgliteClient(path);
     await new Promise<QueryResult>((resolve, reject) => client.#pending.set(0, { resolve, reject }));
     return client;

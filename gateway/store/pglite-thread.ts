@@ -16,6 +16,9 @@ export type ThreadReply =
   | { id: number; rows: unknown[]; affectedRows: number | undefined }
   | { id: number; error: { message: string; code: string | undefined } };
 
+/** Beside what the system keeps of the files anyway: the default of 128 MB would come to be resident in full. */
+const SHARED_BUFFERS = "32MB";
+
 const asText = (value: string) => value;
 
 // The types that drizzle parses itself (arrays by their OIDs, as in its own PGlite driver).
@@ -27,7 +30,8 @@ const parsers = Object.fromEntries(
 
 const port = parentPort;
 if (port) {
-  const db = new PGlite(workerData.path);
+  const startParams = [...PGlite.defaultStartParams, "-c", `shared_buffers=${SHARED_BUFFERS}`];
+  const db = new PGlite(workerData.path, { startParams });
   const opened = db.waitReady.then(
     () => port.postMessage({ id: 0, rows: [], affectedRows: 0 } satisfies ThreadReply),
     (error) => port.postMessage(failure(0, error)),
