@@ -5,6 +5,7 @@ import { text } from "node:stream/consumers";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Admission } from "../gateway/admission.ts";
+import { HeldAnswers } from "../gateway/edge/held-answers.ts";
 import { LoadShedder } from "../gateway/edge/load-shedder.ts";
 import type { Registry } from "../gateway/edge/registry.ts";
 import { UnsentAnswers, type UnsentAnswersOptions } from "../gateway/edge/unsent-answers.ts";
@@ -214,5 +215,43 @@ describe("answers that nobody takes", () => {
     assert.ok(length > bytes, `${length}`);
     assert.ok((await received(stalled)) < bytes);
     server.close();
+  });
+});
+
+describe("answers", () => {
+  const turn = () => new Promise((resolve) => setImmediate(resolve));
+  const spin = (ms: number) => {
+    const until = performance.now() + ms;
+    while (performance.now() < until);
+  };
+
+  test("of one turn of the event loop leave together, in order, and are not held for long", async () => {
+    const held = new HeldAnswers();
+    const sent: string[] = [];
+    held.add(() => sent.push("a"));
+    spin(1);
+    held.releaseLate();
+    assert.deepEqual(sent, ["a"]);
+    held.add(() => sent.push("b"));
+    held.add(() => sent.push("c"));
+    await turn();
+    assert.deepEqual(sent, ["a", "b", "c"]);
+  });
+
+  test("of a turn that takes long wait for its end, and the next turn's do not", async () => {
+    const held = new HeldAnswers();
+    const sent: string[] = [];
+    held.add(() => {});
+    spin(110);
+    held.add(() => sent.push("late"));
+    spin(1);
+    held.releaseLate();
+    assert.deepEqual(sent, []);
+    await turn();
+    assert.deepEqual(sent, ["late"]);
+    held.add(() => sent.push("next"));
+    spin(1);
+    held.releaseLate();
+    assert.deepEqual(sent, ["late", "next"]);
   });
 });
