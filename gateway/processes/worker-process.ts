@@ -13,9 +13,6 @@ export interface WorkerProcessOptions {
   handlers: Handlers<typeof supervisorMethods>;
 }
 
-/** MB for what requests leave behind: so much is gathered before it is collected, and most of it is dead by then. */
-const YOUNG_GENERATION = ["--min-semi-space-size=16", "--max-semi-space-size=32"];
-
 /** A worker as the supervisor holds it: a process with as little as possible, and the channel to it. */
 export class WorkerProcess {
   readonly channel: Channel<typeof supervisorMethods, typeof workerMethods>;
@@ -27,7 +24,7 @@ export class WorkerProcess {
 
   constructor({ script, execArgv = [], handlers }: WorkerProcessOptions) {
     const child = fork(script, {
-      execArgv: [...permissions(), ...YOUNG_GENERATION, "--no-warnings", ...execArgv],
+      execArgv: [...permissions(), "--no-warnings", ...execArgv],
       env: environment(),
       serialization: "advanced",
       stdio: ["ignore", "inherit", "inherit", "ipc"],
