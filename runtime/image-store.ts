@@ -24,14 +24,17 @@ export interface Placed {
 
 /**
  * The images of an engine's functions, in a WebAssembly memory that resets copy from: the base image once, and of each function the
- * cards in which it differs. Which functions are decoded follows their use, within a budget.
+ * cards in which it differs. Which functions are decoded follows their use, within a budget; an image that nobody has any more is given up.
  */
 export class ImageStore {
   readonly base: Image;
   readonly #budgetBytes: number;
   readonly #memory: WebAssembly.Memory;
   readonly #reset = new WebAssembly.Module(resetModule());
-  readonly #placed = new Map<Difference, Placed>();
+  readonly #known = new WeakMap<Difference, Placed>();
+  /** What is decoded, without a way back to the images themselves: they are not kept for it. */
+  readonly #placed = new Set<Placed>();
+  readonly #gone = new FinalizationRegistry<Placed>((placed) => this.#drop(placed));
   readonly #baseAddress = cardBytes;
   readonly #baseCards: number;
   #free: number[] = [];
@@ -66,13 +69,15 @@ export class ImageStore {
 
   /** The image, decoded. It stays so until another one is placed. */
   place(image: Difference): Placed {
-    const known = this.#placed.get(image);
-    if (known) {
+    const known = this.#known.get(image);
+    if (known && this.#placed.has(known)) {
       known.used = ++this.#uses;
       return known;
     }
     const placed = this.#decode(image);
-    this.#placed.set(image, placed);
+    this.#known.set(image, placed);
+    this.#placed.add(placed);
+    this.#gone.register(image, placed);
     while (this.decodedBytes > this.#budgetBytes && this.#placed.size > 1) this.#dropOldest(placed);
     return placed;
   }
@@ -144,17 +149,16 @@ export class ImageStore {
   }
 
   #dropOldest(but: Placed): void {
-    let oldest: Difference | undefined;
-    let used = Number.POSITIVE_INFINITY;
-    for (const [image, placed] of this.#placed) {
-      if (placed === but || placed.used >= used) continue;
-      oldest = image;
-      used = placed.used;
-    }
-    const { slots } = this.#placed.get(oldest!)!;
-    this.#placed.delete(oldest!);
-    this.#slotsUsed -= slots.length;
-    for (const slot of slots) this.#free.push(slot);
+    let oldest: Placed | undefined;
+    for (const placed of this.#placed)
+      if (placed !== but && (oldest === undefined || placed.used < oldest.used)) oldest = placed;
+    if (oldest) this.#drop(oldest);
+  }
+
+  #drop(placed: Placed): void {
+    if (!this.#placed.delete(placed)) return;
+    this.#slotsUsed -= placed.slots.length;
+    for (const slot of placed.slots) this.#free.push(slot);
   }
 
   #bytes(): Uint8Array {

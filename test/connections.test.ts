@@ -246,7 +246,7 @@ describe("answers", () => {
     held.add(() => sent.push("late"));
     spin(1);
     held.releaseLate();
-    assert.deepEqual(sent, []);
+    assert.equal(sent.length, 0);
     await turn();
     assert.deepEqual(sent, ["late"]);
     held.add(() => sent.push("next"));

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { ImageStore } from "../runtime/image-store.ts";
 import { Instance } from "../runtime/instance.ts";
 import { engine, json, limits, noServices, sandboxes, text } from "./support/sandbox.ts";
@@ -33,6 +35,27 @@ describe("images", () => {
     bounded.place(third!.image);
     assert.ok(bounded.decodedBytes <= size * 2.5);
     assert.equal(bounded.place(first!.image), kept, "the one used later is still there");
+  });
+
+  test("that nobody has any more are given up", async () => {
+    setFlagsFromString("--expose-gc");
+    const collect: () => void = runInNewContext("gc");
+    const store = new ImageStore(engine.base);
+    const [kept] = await functions(1);
+    store.place(kept!.image);
+    const size = store.decodedBytes;
+    const placeOthers = async () => {
+      for (const { image } of await functions(4)) store.place(image);
+    };
+    await placeOthers();
+    assert.ok(store.decodedBytes > size);
+    for (let turn = 0; turn < 100 && store.decodedBytes > 2.1 * size; turn++) {
+      collect();
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    // One may still be on the stack.
+    assert.ok(store.decodedBytes < 2.1 * size);
+    assert.ok(store.place(kept!.image));
   });
 
   test("one that is larger than the budget is decoded all the same", async () => {
