@@ -20,6 +20,7 @@ import type {
   InvocationResult,
   Outcome,
 } from "./invocation.ts";
+import { longCallBytes } from "./metered-execution.ts";
 import { type Completion, Operations } from "./operations.ts";
 import { Sink } from "./pipes.ts";
 import type { InstancePool, Lease, Reuse, Waiting } from "./pool.ts";
@@ -37,8 +38,6 @@ const noBytes = new Uint8Array(0);
 const leaveGraceMs = 50;
 /** Price of a host call in fuel: a base, and one unit for each 8 bytes. */
 const callFuel = 1_000;
-/** A call with so many bytes may have taken the host longer than a slice: the clock is looked at behind it. */
-const longCallBytes = 1024;
 /** What QuickJS says when its stack check fires (JS_ThrowStackOverflow). */
 const engineStackOverflow = { name: "RangeError", message: "Maximum call stack size exceeded" } as const;
 

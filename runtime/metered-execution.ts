@@ -8,7 +8,10 @@ import { HostError } from "./services.ts";
 import { Turns } from "./turns.ts";
 
 /** Price of a call of the host in fuel: a base, and one unit for each 8 bytes. */
-export const callFuel = (bytes: number): bigint => BigInt(1_000 + (bytes >>> 3));
+export const callFuel = (bytes: number): bigint => BigInt(1_000 + Math.floor(bytes / 8));
+
+/** A call with so many bytes may have taken the host longer than a slice: the clock is looked at behind it. */
+export const longCallBytes = 1024;
 
 /** Thrown through a guest that is to end; its frames may catch it, but are stopped at their next check. */
 export class GuestEnded extends Error {

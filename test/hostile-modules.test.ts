@@ -3,9 +3,15 @@ import { describe, test } from "node:test";
 import { packSections } from "../compiler/container.ts";
 import { AnalysisError } from "../compiler/index.ts";
 import { emptyModule, readModule, writeModule } from "../compiler/wasm/index.ts";
+import { httpWorld } from "../runtime/component/http.ts";
+import { World } from "../runtime/component/world.ts";
+import { FunctionLog } from "../runtime/function-log.ts";
 import type { Program } from "../runtime/index.ts";
+import { GuestEnded } from "../runtime/metered-execution.ts";
+import { Scheduler } from "../runtime/scheduler.ts";
+import { Turns } from "../runtime/turns.ts";
 import { buildWasm, bytes, modules } from "./support/modules.ts";
-import { type RunOptions, text } from "./support/sandbox.ts";
+import { noServices, type RunOptions, text } from "./support/sandbox.ts";
 import { compileC, componentOf, parseComponent as parse } from "./support/toolchains.ts";
 
 /** Modules and components that mean harm: each gets its error, and everyone else goes on. */
@@ -66,6 +72,47 @@ describe("core modules", () => {
       '(func $f (param i32) (result i32) (i32.add (call $f (i32.add (local.get 0) (i32.const 1))) (i32.const 1))) (func (export "_start") (drop (call $f (i32.const 0))))',
     );
     assert.equal((await outcomeOf(program, { timeoutMs: 5_000 })).kind, "stackOverflow");
+  });
+
+  test("calls of the host that take long", async () => {
+    const import_ = (name: string, parameters: string) =>
+      `(import "wasi_snapshot_preview1" "${name}" (func $${name} (param ${parameters}) (result i32)))`;
+    const endless = (call: string) => `(loop $again (drop ${call}) (br $again))`;
+    const repeated = (times: number, body: string) =>
+      `(local.set $i (i32.const 0)) (loop $next ${body}
+         (br_if $next (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const ${times}))))`;
+    const hostile = {
+      // 1,024 times the same 16 MiB for the log
+      fd_write: `${import_("fd_write", "i32 i32 i32 i32")} (memory (export "memory") 512)
+        (func (export "_start") (local $i i32)
+          ${repeated(1_024, "(i64.store (i32.shl (local.get $i) (i32.const 3)) (i64.const 0x0100000000010000))")}
+          ${endless("(call $fd_write (i32.const 2) (i32.const 0) (i32.const 1024) (i32.const 9000))")})`,
+      // a folder of 4,000 names, read from the beginning
+      fd_readdir: `${import_("path_create_directory", "i32 i32 i32")} ${import_("fd_readdir", "i32 i32 i32 i64 i32")}
+        (func (export "_start") (local $i i32)
+          ${repeated(
+            4_000,
+            `(i32.store (i32.const 100) (i32.add (i32.const 0x61616161) (i32.add (i32.and (local.get $i) (i32.const 15))
+               (i32.add (i32.shl (i32.and (i32.shr_u (local.get $i) (i32.const 4)) (i32.const 15)) (i32.const 8))
+                 (i32.shl (i32.and (i32.shr_u (local.get $i) (i32.const 8)) (i32.const 15)) (i32.const 16))))))
+             (drop (call $path_create_directory (i32.const 4) (i32.const 100) (i32.const 4)))`,
+          )}
+          ${endless("(call $fd_readdir (i32.const 4) (i32.const 1024) (i32.const 24) (i64.const 0) (i32.const 2000))")})`,
+      // links that lead through 2,000 names each
+      path_symlink: `${import_("path_symlink", "i32 i32 i32 i32 i32")} ${import_("path_filestat_get", "i32 i32 i32 i32 i32")}
+        ${import_("path_create_directory", "i32 i32 i32")} (data (i32.const 0) "ab")
+        (func (export "_start") (local $i i32)
+          ${repeated(1_023, "(i32.store (i32.add (i32.const 100) (i32.shl (local.get $i) (i32.const 2))) (i32.const 0x2f2e2e2f)) (i32.store8 (i32.add (i32.const 100) (i32.shl (local.get $i) (i32.const 2))) (i32.const 0x61))")}
+          (i32.store (i32.const 4192) (i32.const 0x62))
+          (drop (call $path_create_directory (i32.const 4) (i32.const 0) (i32.const 1)))
+          (drop (call $path_symlink (i32.const 100) (i32.const 4093) (i32.const 4) (i32.const 1) (i32.const 1)))
+          ${endless("(call $path_filestat_get (i32.const 4) (i32.const 1) (i32.const 1) (i32.const 1) (i32.const 9000))")})`,
+    };
+    for (const [name, code] of Object.entries(hostile)) {
+      const { outcome, metrics } = await run(await module(code), { timeoutMs: 300 });
+      assert.equal(outcome.kind, "timedOut", `${name}: ${JSON.stringify(outcome)}`);
+      assert.ok(metrics.wallMs < 3_000, `${name}: ${metrics.wallMs} ms`);
+    }
   });
 
   test("handlers around everything catch neither limits nor their own exit", async () => {
@@ -241,6 +288,33 @@ describe("components", () => {
       'static void *header[4]; header[0] = "a"; header[1] = (void *) 1; header[2] = "b"; header[3] = (void *) 1; answer.headers = header; answer.count = 1;',
     );
     assert.equal((await outcomeOf(traps, { timeoutMs: 5_000 })).kind, "threw");
+  });
+
+  test("headers and bodies, of which many together are more than the host holds", () => {
+    const world = () =>
+      new World({
+        env: {},
+        functionName: "test",
+        services: noServices,
+        log: new FunctionLog(),
+        turns: new Turns({ timeoutMs: 1_000, cpuMs: null }, new Scheduler(), "test", performance.now()),
+        outputLimitBytes: 10 * 1024 * 1024,
+        charge() {},
+        endSlice() {},
+      });
+    const bodies = world();
+    const { Fields, OutgoingRequest } = httpWorld(bodies).imports["wasi:http/types"];
+    const request = () => new OutgoingRequest(new Fields()).body().write().write(new Uint8Array(9_000_000));
+    for (let i = 0; i < 7; i++) request();
+    assert.throws(request, GuestEnded);
+    assert.match(bodies.refused ?? "", /bytes of headers and bodies/);
+
+    const headers = world();
+    const types = httpWorld(headers).imports["wasi:http/types"];
+    const fields = () => new types.Fields().append("a", new Uint8Array(60_000).fill(97));
+    assert.throws(() => {
+      for (let i = 0; i < 2_000; i++) fields();
+    }, GuestEnded);
   });
 
   test("logs without end are cut, and cost fuel", async () => {

@@ -161,6 +161,29 @@ describe("counting fuel", () => {
     }
   });
 
+  test("a slice that the host ends is asked about at the next check, and counts what was used of it", () => {
+    const run = (ends: boolean) => {
+      let asked = 0;
+      const module = moduleOf([{ code: (code) => code.call(0).call(0).call(0) }], {}, [{}]);
+      const { host, call } = start(
+        module,
+        {
+          onSlice: () => {
+            asked++;
+            return "go";
+          },
+        },
+        { i0: () => ends && host.endSlice() },
+      );
+      call("f0");
+      return { asked, fuelUsed: host.fuelUsed };
+    };
+    const [left, ended] = [run(false), run(true)];
+    // the second and the third call follow a check
+    assert.equal(ended.asked - left.asked, 2);
+    assert.equal(ended.fuelUsed, left.fuelUsed);
+  });
+
   test("onSlice hears of every slice, and can stop the guest for good", () => {
     const heard: bigint[] = [];
     const { host, call } = start(moduleOf([busy, { code: spin }]), {

@@ -198,6 +198,15 @@ export class MeterHost {
     counter.value = BigInt(next);
   }
 
+  /** Ends the slice: the guest's next check asks `onSlice`. For when the host has used the time for something else. */
+  endSlice(): void {
+    const counter = this.#counter;
+    if (counter === undefined || counter.value < 0n) return;
+    // what was left of it has not been used
+    this.#slice -= Number(counter.value) - ended;
+    counter.value = BigInt(ended);
+  }
+
   /**
    * Remembers the instance as it is, in place of what was remembered before: its own memories, tables and globals, and the fuel used.
    * What is imported is not its own.

@@ -43,6 +43,7 @@ export class ComponentExecution extends MeteredExecution {
       log,
       turns,
       charge: (bytes) => this.#instance.charge(callFuel(bytes)),
+      endSlice: () => this.#instance.endSlice(),
     });
     this.#instance = new ComponentInstance(program, options.limits, turns, this.#world);
   }

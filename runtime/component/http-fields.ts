@@ -50,6 +50,7 @@ export class Fields extends Resource {
     if (breaking.test(text)) throw { tag: "invalid-syntax" };
     this.#bytes += name.length + text.length;
     if (this.#bytes > maxHeaderBytes) this.world.refuse("the headers are larger than 64 KiB");
+    this.world.hold(name.length + text.length);
     this.#list = [...this.#list, [name, text]];
   }
 

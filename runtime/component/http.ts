@@ -160,6 +160,7 @@ export function httpWorld(world: World) {
         world.outputTooLarge = true;
         throw new GuestEnded();
       }
+      world.hold(bytes.length);
       this.#parts.push(bytes.slice());
     }
   }
@@ -348,11 +349,21 @@ export async function send(
   signal: AbortSignal,
 ): Promise<{ status: number; headers: [string, string][]; body: Uint8Array }> {
   const response = await world.options.services.fetch(head, body, signal);
-  const whole =
-    response.body instanceof Uint8Array
-      ? response.body
-      : new Uint8Array(await new Response(response.body as BodyInit).arrayBuffer());
-  return { status: response.head.status, headers: response.head.headers, body: whole };
+  return {
+    status: response.head.status,
+    headers: response.head.headers,
+    body: await whole(world, response.body),
+  };
+}
+
+async function whole(world: World, body: Uint8Array | ReadableStream<Uint8Array>): Promise<Uint8Array> {
+  if (body instanceof Uint8Array) return body;
+  const parts: Uint8Array[] = [];
+  for await (const part of body) {
+    world.hold(part.length);
+    parts.push(part);
+  }
+  return Buffer.concat(parts);
 }
 
 /** A failed request as WASI's `error-code`. */

@@ -1,6 +1,6 @@
 import type { FunctionLog } from "../function-log.ts";
 import { LogStream } from "../function-log.ts";
-import { GuestEnded } from "../metered-execution.ts";
+import { GuestEnded, longCallBytes } from "../metered-execution.ts";
 import type { DatabaseSession, HostServices } from "../services.ts";
 import type { Turns } from "../turns.ts";
 
@@ -8,6 +8,8 @@ import type { Turns } from "../turns.ts";
 const maxResources = 10_000;
 /** What one call of the host may make the host copy, bytes. */
 const maxCopiedBytes = 32 * 1024 * 1024;
+/** Headers and bodies that the host takes in for one request, those that were dropped again included, bytes. */
+const maxHeldBytes = 64 * 1024 * 1024;
 /** Fetches and queries of one request. */
 const maxOperations = 1_000;
 
@@ -21,6 +23,8 @@ export interface WorldOptions {
   outputLimitBytes: number;
   /** Takes fuel for a call that handles so many bytes. */
   charge(bytes: number): void;
+  /** Has the clock looked at when the call of the host is over. */
+  endSlice(): void;
 }
 
 /** What the host keeps for one request to a component, and the bounds of it. */
@@ -42,6 +46,7 @@ export class World {
   #now = this.#began;
   #resources = 0;
   #copied = 0;
+  #held = 0;
   #database: DatabaseSession | null = null;
 
   constructor(options: WorldOptions) {
@@ -76,8 +81,15 @@ export class World {
   /** Before so many bytes are copied out of the component. @throws GuestEnded when one call asks for too much. */
   spend(bytes: number): void {
     this.#copied += bytes;
+    if (this.#copied > longCallBytes) this.options.endSlice();
     if (this.#copied > maxCopiedBytes)
       this.refuse(`a call of the host carries more than ${maxCopiedBytes} bytes`);
+  }
+
+  /** Before so many bytes are kept. @throws GuestEnded beyond their number. */
+  hold(bytes: number): void {
+    this.#held += bytes;
+    if (this.#held > maxHeldBytes) this.refuse(`more than ${maxHeldBytes} bytes of headers and bodies`);
   }
 
   /** A new thing that the host keeps. @throws GuestEnded beyond their number. */

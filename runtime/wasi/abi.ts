@@ -76,3 +76,6 @@ export const Size = {
   subscription: 48,
   event: 32,
 } as const;
+
+/** What a look at one entry of a folder counts as, in bytes of a call of the host. */
+export const entryCost = 64;

@@ -1,4 +1,4 @@
-import { FdFlag, Right, Size, Whence } from "./abi.ts";
+import { entryCost, FdFlag, Right, Size, Whence } from "./abi.ts";
 import { type Descriptor, fileTypeOf, type OpenFile, readInto, totalLength } from "./descriptors.ts";
 import { Errno, refuse } from "./errno.ts";
 import { writeFileStat, writeTimes } from "./file-stat.ts";
@@ -200,7 +200,7 @@ export const descriptorCalls = {
   ): void {
     const { node } = system.descriptors.directory(fd);
     const buffer = memory.bytes(pointer, length);
-    system.charge(buffer.length);
+    system.charge(buffer.length + node.entries.size * entryCost);
     const self = { name: ".", node, order: 0 };
     const entries = [...node.entries].map(([name, entry]) => ({
       name,

@@ -1,4 +1,4 @@
-import { directoryRights, FdFlag, fileRights, followSymlinks, OpenFlag, Right } from "./abi.ts";
+import { directoryRights, entryCost, FdFlag, fileRights, followSymlinks, OpenFlag, Right } from "./abi.ts";
 import { type OpenDirectory, openDirectory, openFile } from "./descriptors.ts";
 import { Errno, refuse } from "./errno.ts";
 import { writeFileStat, writeTimes } from "./file-stat.ts";
@@ -171,7 +171,7 @@ export const pathCalls = {
     if (node instanceof DirectoryNode) {
       if (there && !(there instanceof DirectoryNode)) refuse(Errno.notdir);
       if (there instanceof DirectoryNode && there.entries.size > 0) refuse(Errno.notempty);
-      if (contains(node, target.found.folder)) refuse(Errno.inval);
+      if (contains(system, node, target.found.folder)) refuse(Errno.inval);
     } else {
       if (there instanceof DirectoryNode) refuse(Errno.isdir);
       if (source.found.slash || target.found.slash) refuse(Errno.notdir);
@@ -214,7 +214,8 @@ const knownFlags = FdFlag.append | FdFlag.dsync | FdFlag.nonblock | FdFlag.rsync
 function find(system: WasiSystem, memory: GuestMemory, fd: number, path: number, length: number, flags = 0) {
   const from: OpenDirectory = system.descriptors.directory(fd);
   system.charge(length >>> 0);
-  const found = lookUp(from.node, memory.path(path, length), (flags & followSymlinks) !== 0);
+  const follow = (flags & followSymlinks) !== 0;
+  const found = lookUp(from.node, memory.path(path, length), follow, (link) => system.charge(link.size));
   return { from, volume: from.volume, found };
 }
 
@@ -225,10 +226,11 @@ function existing({ node, slash }: Found): Node {
   return node;
 }
 
-function contains(folder: DirectoryNode, wanted: DirectoryNode): boolean {
+function contains(system: WasiSystem, folder: DirectoryNode, wanted: DirectoryNode): boolean {
   if (folder === wanted) return true;
+  system.charge(folder.entries.size * entryCost);
   for (const { node } of folder.entries.values()) {
-    if (node instanceof DirectoryNode && contains(node, wanted)) return true;
+    if (node instanceof DirectoryNode && contains(system, node, wanted)) return true;
   }
   return false;
 }

@@ -3,8 +3,9 @@ import { Errno, refuse } from "./errno.ts";
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 /** Longest path, bytes. */
 const maxPathBytes = 4_096;
-/** Most buffers of one read or write. */
+/** Most buffers of one read or write, and bytes of all of them: of a longer one the beginning is done, which the guest is told. */
 const maxVectors = 1_024;
+const maxVectorBytes = 4 * 1024 * 1024;
 
 /** A guest's memory, as its host functions see it: every access is checked. */
 export class GuestMemory {
@@ -75,9 +76,12 @@ export class GuestMemory {
   /** The buffers of a read or write. @throws Refusal `inval` for too many, `fault`. */
   vectors(pointer: number, count: number): Uint8Array<ArrayBuffer>[] {
     if (count >>> 0 > maxVectors) refuse(Errno.inval);
+    let left = maxVectorBytes;
     return Array.from({ length: count >>> 0 }, (_, i) => {
       const vector = (pointer >>> 0) + i * 8;
-      return this.bytes(this.u32(vector), this.u32(vector + 4));
+      const part = this.bytes(this.u32(vector), this.u32(vector + 4)).subarray(0, left);
+      left -= part.length;
+      return part;
     });
   }
 

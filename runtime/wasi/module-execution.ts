@@ -1,7 +1,7 @@
 import type { RunOptions } from "../execution.ts";
 import { pageSize } from "../image.ts";
 import type { InvocationRequest, Outcome } from "../invocation.ts";
-import { callFuel, MeteredExecution } from "../metered-execution.ts";
+import { callFuel, longCallBytes, MeteredExecution } from "../metered-execution.ts";
 import type { Scheduler } from "../scheduler.ts";
 import { outcomeOf, requestBytes } from "./envelope.ts";
 import type { ModuleGuest, ModuleInstance } from "./module-instance.ts";
@@ -55,7 +55,10 @@ export class ModuleExecution extends MeteredExecution implements ModuleGuest {
       outputLimitBytes: limits.responseLimitBytes,
       log,
       turns,
-      charge: (bytes) => instance.host.charge(callFuel(bytes)),
+      charge: (bytes) => {
+        instance.host.charge(callFuel(bytes));
+        if (bytes > longCallBytes) instance.host.endSlice();
+      },
     });
     try {
       turns.mayYield = true;

@@ -17,11 +17,16 @@ export interface Found {
 }
 
 /**
- * Follows a path from a folder, never out of it: neither by `..`, nor by a link.
+ * Follows a path from a folder, never out of it: neither by `..`, nor by a link. `through` hears of the links on the way.
  *
  * @throws Refusal `noent`, `notdir`, `loop`; `notcapable` for a path that leads out.
  */
-export function lookUp(from: DirectoryNode, path: string, follow: boolean): Found {
+export function lookUp(
+  from: DirectoryNode,
+  path: string,
+  follow: boolean,
+  through: (link: LinkNode) => void,
+): Found {
   if (path === "") refuse(Errno.noent);
   const slash = path.endsWith("/");
   const folders = [from];
@@ -40,6 +45,7 @@ export function lookUp(from: DirectoryNode, path: string, follow: boolean): Foun
     const last = rest.length === 0;
     if (node instanceof LinkNode && (!last || follow || slash)) {
       if (++links > maxLinks) refuse(Errno.loop);
+      through(node);
       rest.push(...partsOf(node.target));
     } else if (last) {
       return { folder, name, node, slash };
