@@ -144,11 +144,14 @@ describe("load shedding", () => {
   });
 
   test("refuses what comes when a turn of the event loop has taken too long, and no more in the next", async () => {
-    const { shedder } = parts();
+    const { shedder, refused } = parts();
     for (let i = 0; i < 100; i++) assert.equal(shedder.refusal(request("/f/a")), undefined);
     const until = performance.now() + 550;
     while (performance.now() < until);
     assert.equal(shedder.refusal(request("/f/a"))?.code, "overloaded");
+    // names that there are not make no counters
+    assert.equal(shedder.refusal(request(`/f/${"x".repeat(1000)}`))?.code, "overloaded");
+    assert.deepEqual(refused, ["a overloaded"]);
     assert.equal(shedder.refusal(request("/healthz")), undefined);
     await new Promise((resolve) => setImmediate(resolve));
     assert.equal(shedder.refusal(request("/f/a")), undefined);

@@ -68,12 +68,13 @@ export class LoadShedder {
 
   /** One line a second at most: a line for each would cost as much as what it is about. */
   #note(name: string, error: PlatformError): void {
-    const { metrics, log } = this.#deps;
-    metrics.refused(name, error.code);
+    const { registry, metrics, log } = this.#deps;
+    // a client can think of any number of names, and of long ones
+    if (registry.find(name)) metrics.refused(name, error.code);
     this.#refused++;
     const now = performance.now();
     if (now - this.#loggedAt < LOG_INTERVAL_MS) return;
-    log.warn({ function: name, code: error.code, refused: this.#refused }, error.message);
+    log.warn({ function: name.slice(0, 64), code: error.code, refused: this.#refused }, error.message);
     this.#loggedAt = now;
     this.#refused = 0;
   }

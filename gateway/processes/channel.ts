@@ -124,8 +124,9 @@ export class Channel<Ours extends Methods, Theirs extends Methods> {
   #receive(message: z.infer<typeof envelope>, handle: Handle | undefined): void {
     if ("tell" in message) {
       const { handler, params } = this.#handler(message.tell, message.params);
-      // What is told has no answer, so a failure of it is one of this process.
-      void handler(params, { signal: new AbortController().signal, handle });
+      // What is told has no answer: who has something done that fails, and does not ask, does not keep to the protocol.
+      const context = { signal: new AbortController().signal, handle };
+      void Promise.resolve(handler(params, context)).catch((error) => this.#onViolation(error as Error));
     } else if ("call" in message) {
       const { handler, params } = this.#handler(message.method, message.params);
       void this.#serve(message.call, handler, params, handle);

@@ -4,6 +4,7 @@ import type { EdgeConfig } from "../config.ts";
 import { type ErrorCode, STATUS_OF_CODE } from "../errors.ts";
 import { DURATION_BUCKETS_SECONDS } from "../execution-counts.ts";
 import { areLines } from "../store/invocation-lines.ts";
+import { FUNCTION_NAME } from "../function-name.ts";
 import type { StoredFunction } from "../store/read-functions.ts";
 
 /**
@@ -28,6 +29,8 @@ const nothing = z.void();
 const count = z.int().min(0);
 const amount = z.number().min(0);
 const short = z.string().max(300);
+/** It becomes a file's name. */
+const functionName = z.string().regex(FUNCTION_NAME);
 const text = z.string().max(1_000_000);
 const bytes: z.ZodType<Uint8Array> = z.instanceof(Uint8Array);
 
@@ -118,7 +121,7 @@ const version = z.strictObject({ functionId: z.uuid(), version: count });
 const invocationRow = z.strictObject({
   id: z.uuid(),
   functionId: z.uuid(),
-  functionName: short,
+  functionName,
   version: count,
   requestId: short,
   status: z.enum(["running", "completed", "failed", "timeout", "aborted"]),
@@ -154,12 +157,12 @@ const report = z.strictObject({
   /** Lines of functions' logs. */
   lines: z.array(
     z.strictObject({
-      name: short,
+      name: functionName,
       line: z.strictObject({ ...logLine.shape, time: short, requestId: short, version: count }),
     }),
   ),
   /** What has been counted since the last report, by function. */
-  counts: z.array(z.tuple([short, functionCounts])),
+  counts: z.array(z.tuple([functionName, functionCounts])),
 });
 
 export type Report = z.infer<typeof report>;
