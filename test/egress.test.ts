@@ -159,6 +159,40 @@ describe("egress addresses", () => {
     }
   });
 
+  it("looks two names up at once for a tenant, also when nobody waits for them any more, and others' beside them", async () => {
+    const asked: string[] = [];
+    const answers: (() => void)[] = [];
+    const egress = createEgress({
+      resolve: (name) => {
+        asked.push(name);
+        return new Promise((resolve) => answers.push(() => resolve(["10.0.0.1"])));
+      },
+    });
+    const [hostile, other] = [{}, {}];
+    const ended = new AbortController();
+    const failing = ["a", "b", "c", "d"].map((name) =>
+      assert.rejects(get(egress, `http://${name}.example/`, {}, hostile, ended.signal), {
+        code: "egress_aborted",
+      }),
+    );
+    await new Promise((resolve) => setImmediate(resolve));
+    ended.abort();
+    await Promise.all(failing);
+    const late = assert.rejects(get(egress, "http://late.example/", {}, hostile), { code: "egress_denied" });
+    const beside = assert.rejects(get(egress, "http://beside.example/", {}, other), {
+      code: "egress_denied",
+    });
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.deepEqual(asked, ["a.example", "b.example", "beside.example"]);
+    answers[0]!();
+    answers[2]!();
+    await beside;
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.deepEqual(asked.slice(3), ["late.example"]);
+    answers[3]!();
+    await late;
+  });
+
   it("says that a name does not resolve", async () => {
     for (const resolve of [
       async () => [],

@@ -74,7 +74,7 @@ export function createEgress(options: EgressOptions = {}): Egress {
 
     for (let redirects = 0; ; redirects++) {
       if (signal.aborted) throw abortError(signal, url.host);
-      const target = await targets.vet(url, policy.hosts, signal);
+      const target = await targets.vet(url, policy, signal);
       const { response, connection } = await send(connections, target, { method, headers, body }, signal);
       let location: URL | null;
       try {

@@ -1,9 +1,9 @@
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
-import { HostError } from "../../services.ts";
 import { isOwnAddress, isPublicAddress } from "./address-policy.ts";
 import { isBlockedPort } from "./blocked-ports.ts";
 import { abortError, egressError } from "./errors.ts";
+import { LookUps } from "./look-ups.ts";
 
 /** All addresses of a name. */
 export type Resolve = (hostname: string) => Promise<string[]>;
@@ -22,6 +22,7 @@ export const resolveBySystem: Resolve = async (hostname) =>
 export class Targets {
   readonly #allowed: Set<string>;
   readonly #resolve: Resolve;
+  readonly #lookUps = new WeakMap<object, LookUps>();
 
   /** `allow`: `host:port` as the URL names them, private or not. Throws a TypeError that quotes a bad entry. */
   constructor(allow: string[], resolve: Resolve) {
@@ -30,10 +31,11 @@ export class Targets {
   }
 
   /**
-   * Resolves the name once and checks all its addresses. `hosts`: the function's own list (names or `*.suffix`),
+   * Resolves the name once and checks all its addresses. `tenant`: whose request it is, with its own list (names or `*.suffix`),
    * which can only narrow what is allowed. Rejects with `egress_denied`, `egress_dns`, `egress_timeout`, `egress_aborted`.
    */
-  async vet(url: URL, hosts: string[] | undefined, signal: AbortSignal): Promise<Target> {
+  async vet(url: URL, tenant: { hosts?: string[] }, signal: AbortSignal): Promise<Target> {
+    const { hosts } = tenant;
     if (url.protocol !== "http:" && url.protocol !== "https:")
       throw egressError("egress_denied", `the scheme ${url.protocol} is not allowed`);
     if (url.username !== "" || url.password !== "")
@@ -45,28 +47,24 @@ export class Targets {
     const allowed = this.#allowed.has(`${hostname}:${port}`);
     if (!allowed && isBlockedPort(port)) throw egressError("egress_denied", `port ${port} is not allowed`);
     const literal = hostname.replace(/^\[|\]$/g, "");
-    const addresses = isIP(literal) ? [literal] : await this.#lookUp(url, hostname, signal);
+    const addresses = isIP(literal) ? [literal] : await this.#lookUp(url, hostname, tenant, signal);
     // All, not the one we would take: a name with one public and one private address is an attempt.
     if (!allowed && !addresses.every((address) => isPublicAddress(address) && !isOwnAddress(address)))
       throw egressError("egress_denied", `${url.host} is not a public address`);
     return { url, addresses };
   }
 
-  async #lookUp(url: URL, hostname: string, signal: AbortSignal): Promise<string[]> {
-    const { promise: stopped, reject } = Promise.withResolvers<never>();
-    const stop = () => reject(abortError(signal, url.host));
-    signal.addEventListener("abort", stop, { once: true });
+  async #lookUp(url: URL, hostname: string, tenant: object, signal: AbortSignal): Promise<string[]> {
+    const lookUps = this.#lookUps.get(tenant) ?? new LookUps(this.#resolve);
+    this.#lookUps.set(tenant, lookUps);
     try {
-      if (signal.aborted) stop();
-      const addresses = await Promise.race([this.#resolve(hostname), stopped]);
+      const addresses = await lookUps.resolve(hostname, signal);
       if (addresses.length === 0 || !addresses.every((address) => isIP(address)))
         throw new Error("the resolver gave no addresses");
       return addresses;
     } catch (error) {
-      if (error instanceof HostError) throw error;
+      if (signal.aborted) throw abortError(signal, url.host);
       throw egressError("egress_dns", `the name ${hostname} could not be resolved`, error);
-    } finally {
-      signal.removeEventListener("abort", stop);
     }
   }
 }
