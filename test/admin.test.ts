@@ -128,6 +128,13 @@ describe("admin", () => {
     assert.equal((await fetch(`${server.edgeUrl}/f/gone`)).status, 404);
   });
 
+  test("shows an answer's headers, whatever their names are", async () => {
+    await server.deploy("names");
+    const [status, result] = await call("POST", "/v1/functions/names/invoke", {});
+    assert.equal(status, 200);
+    assert.deepEqual(result.headers, { constructor: "a", "x-twice": ["1", "2"] });
+  });
+
   test("invokes with method, path, query, headers and body", async () => {
     await server.deploy("echo");
     const [status, result] = await call("POST", "/v1/functions/echo/invoke", {

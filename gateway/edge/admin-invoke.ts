@@ -120,12 +120,13 @@ function queryOf(query: InvokeInput["query"]): [string, string][] {
 }
 
 function toRecord(list: HeaderList): Record<string, string | string[]> {
-  const record: Record<string, string | string[]> = {};
-  for (const [name, value] of list) {
-    const before = record[name];
-    record[name] = before === undefined ? value : [...(Array.isArray(before) ? before : [before]), value];
-  }
-  return record;
+  const values = Map.groupBy(list, ([name]) => name);
+  return Object.fromEntries(
+    [...values].map(([name, [first, ...more]]) => [
+      name,
+      more.length === 0 ? first![1] : [first![1], ...more.map(([, value]) => value)],
+    ]),
+  );
 }
 
 function toText(body: Uint8Array): Pick<InvokeResult, "body" | "bodyEncoding"> {

@@ -10,7 +10,7 @@ export interface Target {
 const HOST = /^(?:[a-z0-9](?:[a-z0-9._-]{0,252})?|\[[0-9a-f:.]{2,45}\])(?::\d{1,5})?$/i;
 
 /** Paths that mean what they say: no dot segments, nothing that a URL would encode. */
-const PLAIN_PATH = /^\/[\w\-~!$&'()*+,;=:@%/?]*(?:\.(?![./?]|$|%2e)[\w\-~!$&'()*+,;=:@%/?]*)*$/i;
+const PLAIN_PATH = /^\/[\w\-~!$&'()*+,;=:@/?]*(?:(?:\.(?![./?]|$|%2e)|%(?!2e))[\w\-~!$&'()*+,;=:@/?]*)*$/i;
 
 /**
  * A Host header and a request target (`/f/<name>/<rest>?<query>`, or that with scheme and host before it, which then counts) → the name

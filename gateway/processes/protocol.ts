@@ -3,8 +3,8 @@ import type { InvokeInput } from "../admin/input.ts";
 import type { EdgeConfig } from "../config.ts";
 import { type ErrorCode, STATUS_OF_CODE } from "../errors.ts";
 import { DURATION_BUCKETS_SECONDS } from "../execution-counts.ts";
-import { areLines } from "../store/invocation-lines.ts";
 import { FUNCTION_NAME } from "../function-name.ts";
+import { areLines } from "../store/invocation-lines.ts";
 import type { StoredFunction } from "../store/read-functions.ts";
 
 /**

@@ -55,6 +55,18 @@ const behaviours: Record<string, Behaviour> = {
     );
   },
   one: () => answer("1"),
+  names: () => ({
+    kind: "completed",
+    response: {
+      status: 200,
+      headers: [
+        ["constructor", "a"],
+        ["x-twice", "1"],
+        ["x-twice", "2"],
+      ],
+      body: new Uint8Array(0),
+    },
+  }),
   two: () => answer("2"),
   throw: () => ({
     kind: "threw",
