@@ -6,6 +6,7 @@ import {
   type QueryResponse,
   type RowShape,
 } from "./protocol.ts";
+import { HostError } from "./services.ts";
 
 /** A query as a guest asks for it. */
 export interface QueryCall {
@@ -56,9 +57,23 @@ function list(json: string): unknown[] {
   return value;
 }
 
-/** A result as the lines of `ResultLine`. */
+/** Characters of the columns' names in all rows of one result: in a result of 4 MiB on the wire they could be a hundred. */
+const maxKeyCharacters = 16 * 1024 * 1024;
+
+/**
+ * A result as the lines of `ResultLine`.
+ *
+ * @throws HostError `db_result_too_large` for objects whose names are too much.
+ */
 export function encodeResult({ rows, columns, count, command }: QueryResponse, shape: RowShape): string {
   const keys = columns.map(({ name }) => `${JSON.stringify(name)}:`);
+  const keyCharacters = keys.reduce((sum, { length }) => sum + length, 0) * rows.length;
+  if (shape === "objects" && keyCharacters > maxKeyCharacters)
+    throw new HostError(
+      "db_result_too_large",
+      "the names of the columns, once for each row, are too much: take rows as arrays, fewer columns, or shorter names",
+      { name: "DatabaseError" },
+    );
   const tagged = new Set<number>();
   const [open, close] = shape === "objects" ? ["{", "}"] : ["[", "]"];
   const texts = rows.map((row) => {

@@ -35,6 +35,19 @@ test("what the guest library does not send ends the sandbox", () => {
   for (const message of bad) assert.throws(() => read(message), GuestMessageError, message.slice(0, 40));
 });
 
+test("names of columns, once for each row, are no more than a result may be", () => {
+  const columns = Array.from({ length: 1_600 }, (_, i) => ({ name: "a".repeat(59) + i, type: 23 }));
+  const result = (count: number) => ({
+    columns,
+    rows: Array<null[]>(count).fill(Array(1_600).fill(null)),
+    count,
+    command: "SELECT",
+  });
+  assert.throws(() => encodeResult(result(600), "objects"), { code: "db_result_too_large" });
+  assert.ok(encodeResult(result(600), "arrays").length < 6_000_000);
+  assert.ok(encodeResult(result(100), "objects").length > 1_000_000);
+});
+
 test("a result says which columns have values that are no plain JSON", () => {
   const column = (name: string, type = 25) => ({ name, type });
   const lines = (columns: ReturnType<typeof column>[], rows: unknown[][], shape: "arrays" | "objects") => {
