@@ -72,6 +72,12 @@ describe("connections", () => {
     assert.deepEqual(statuses(await raw(get("/f/one", "Connection: close\r\n"))), [200]);
   });
 
+  test("with two hosts in a request are told so", async () => {
+    const close = "Connection: close\r\n";
+    assert.deepEqual(statuses(await raw(get("/f/one", `host: h\r\n${close}`))), [400]);
+    assert.deepEqual(statuses(await raw(get("/f/one", `X-Host: h\r\n${close}`))), [200]);
+  });
+
   test("with too large headers are told so", async () => {
     const answer = await raw(get("/f/one", `X-Large: ${"a".repeat(20_000)}\r\n`));
     assert.deepEqual(statuses(answer), [431]);

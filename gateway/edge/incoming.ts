@@ -27,6 +27,14 @@ export class IncomingHeaders {
   }
 }
 
+/** The Host header; of two, which no two servers would take the same one of, none that can be used (RFC 9112, section 3.2). */
+export function hostOf({ headers, rawHeaders }: IncomingMessage): string {
+  let count = 0;
+  for (let i = 0; i < rawHeaders.length; i += 2)
+    if (rawHeaders[i]!.length === 4 && rawHeaders[i]!.toLowerCase() === "host") count++;
+  return count > 1 ? "" : (headers.host ?? "localhost");
+}
+
 /**
  * A request's body as the function gets it: whole when it is short, else a stream, which is read as the function reads it. Throws
  * `payload_too_large` when it says that it is over `limitBytes` (a stream that turns out to be ends the scope), `invalid_input` when it

@@ -6,7 +6,7 @@ import { requestIdOf } from "../request-id.ts";
 import { RequestScope } from "../request-scope.ts";
 import type { EdgeDeps } from "./app.ts";
 import { chooseVersion, FUNCTION_KEY_HEADER } from "./choose.ts";
-import { bodyOf, IncomingHeaders } from "./incoming.ts";
+import { bodyOf, hostOf, IncomingHeaders } from "./incoming.ts";
 import { heldAnswers, sendError, sendResponse } from "./outgoing.ts";
 import { edgeTarget } from "./target.ts";
 import { UnsentAnswers } from "./unsent-answers.ts";
@@ -60,7 +60,7 @@ async function serve(
     if (IMPOSSIBLE_METHODS.has(method)) {
       throw new PlatformError("method_not_allowed", `Functions do not take ${method}`);
     }
-    const target = edgeTarget(headers.get("host") ?? "localhost", incoming.url ?? "/");
+    const target = edgeTarget(hostOf(incoming), incoming.url ?? "/");
     const { live, setCookie } = chooseVersion(registry, target.name, headers);
     const received = bodyOf(incoming, config.limits.bodyLimitBytes, scope);
     const body = received instanceof Promise ? await scope.within(received) : received;
