@@ -22,6 +22,8 @@ const json = (response: ServerResponse, status: number, value: unknown): void =>
     .end(JSON.stringify(value));
 };
 
+let flaky = false;
+
 async function standIn(request: IncomingMessage, response: ServerResponse): Promise<void> {
   const sent = await body(request);
   switch (`${request.method} ${request.url}`) {
@@ -52,7 +54,22 @@ async function standIn(request: IncomingMessage, response: ServerResponse): Prom
       assert.equal(sent, "content");
       response.writeHead(204).end();
       return;
+    case "GET /late":
+      await new Promise((next) => setTimeout(next, 500));
+      return json(response, 200, "late");
+    case "GET /flaky":
+      // every other time
+      flaky = !flaky;
+      return json(response, flaky ? 503 : 200, { ok: !flaky });
     default:
+      if (request.url?.startsWith("/echo"))
+        return json(response, 200, {
+          method: request.method,
+          url: request.url,
+          headers: [request.headers["x-a"], request.headers["x-b"]],
+          type: request.headers["content-type"]?.split(";")[0],
+          body: sent,
+        });
       json(response, 404, { error: { message: "there is no such thing", type: "invalid_request_error" } });
   }
 }
@@ -77,6 +94,7 @@ describe("clients of services", () => {
     ["openai", "/v1"],
     ["stripe", ""],
     ["aws4fetch", ""],
+    ["http-clients", ""],
   ] as const) {
     test(name, async () => {
       const file = path.join(folder, `${name}.ts`);

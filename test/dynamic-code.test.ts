@@ -37,6 +37,26 @@ describe("no code can be made at run time", () => {
     "a generator's constructor": "(function* () {}).constructor('yield 1')()",
     "Reflect.construct": "Reflect.construct(Function, ['return 1'])()",
     "a constructor through a bound function": "Function.bind(null, 'return 1')()()",
+    "an async generator's constructor": "(async function* () {}).constructor('yield 1')()",
+    "the constructor of a class": "(class {}).constructor('return 1')()",
+    "a getter's constructor":
+      "Object.getOwnPropertyDescriptor({ get a() { return 1 } }, 'a').get.constructor('return 1')()",
+    "a native function's constructor": "Math.max.constructor('return 1')()",
+    "Reflect.apply of a constructor": "Reflect.apply((() => {}).constructor, null, ['return 1'])()",
+    "Reflect.construct with another target": "Reflect.construct(Function, ['return 1'], class {})()",
+    "a class that extends Function":
+      "new (class extends Function { constructor() { super('return 1') } })()()",
+    "a class that extends an async function's constructor":
+      "new (class extends (async () => {}).constructor { constructor() { super('return 1') } })()()",
+    "eval through Array.from": "Array.from(['1'], eval)",
+    "eval as a listener":
+      "(() => { let e; const t = new EventTarget(); t.addEventListener('a', { handleEvent: () => { try { eval('1') } catch (x) { e = x } } }); t.dispatchEvent(new Event('a')); throw e })()",
+    "Function from a frame of the stack": `(() => {
+      let made; const before = Error.prepareStackTrace;
+      Error.prepareStackTrace = (_, sites) => sites.map((site) => site.getFunction?.()).find((f) => typeof f === 'function');
+      try { made = new Error().stack } finally { Error.prepareStackTrace = before }
+      return made.constructor('return 1')();
+    })()`,
   };
   for (const [name, expression] of Object.entries(attempts)) {
     test(name, async () => {
@@ -55,9 +75,49 @@ describe("no code can be made at run time", () => {
     });
   }
 
-  test("import() of anything", async () => {
-    const program = await unanalysed("() => import('data:text/javascript,1').catch((e) => e.name)");
-    assert.match(text(await run(program)), /Error$/);
+  for (const specifier of [
+    "data:text/javascript,1",
+    "data:application/json,1",
+    "./index.js",
+    "function.js",
+    "node:fs",
+    "https://x/y.js",
+  ]) {
+    for (const options of ["", ", { with: { type: 'json' } }"]) {
+      test(`import("${specifier}"${options})`, async () => {
+        const program = await unanalysed(
+          `() => import('${specifier}'${options}).then(() => "imported", (e) => e.name)`,
+        );
+        assert.match(text(await run(program)), /Error$/);
+      });
+    }
+  }
+
+  test("what code makes while it is built cannot make code later, however it keeps what it had", async () => {
+    const program = await unanalysed(`(() => {
+      const kept = [eval, Function, new Function("return eval")(), new Function("return Function")(), new Function("return (() => {}).constructor")()];
+      const nested = new Function("text", "return new Function(text)()");
+      const direct = new Function("text", "return eval(text)");
+      const later = Promise.resolve().then(() => new Function("return 1"));
+      Object.defineProperty(globalThis, "Function", { value: Function, writable: false, configurable: false });
+      return async () => {
+        const made = await later.then((f) => "made at " + f(), (e) => e.name);
+        const attempts = [...kept.map((f) => () => f("1")), () => nested("return 1"), () => direct("1"), () => Function("return 1")];
+        return made + ": " + attempts.map((attempt) => { try { return "made " + String(attempt()) } catch (e) { return e.message } }).join();
+      };
+    })()`);
+    const refused = Array.from({ length: 8 }, () => "eval is not supported").join();
+    assert.equal(text(await run(program)), `made at 1: ${refused}`);
+  });
+
+  test("making code while a function is built has the limits of top-level code", async () => {
+    for (const code of [
+      "new Function('for (;;);')()",
+      "(() => { for (let text = 'a'; ; text += text) new Function(text) })()",
+      "(() => { const kept = []; for (;;) kept.push(new Function('return ' + kept.length)) })()",
+      "new Function('return ' + '('.repeat(1e6))()",
+    ])
+      await assert.rejects(unanalysed(code), CompileError);
   });
 });
 

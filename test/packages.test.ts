@@ -19,11 +19,19 @@ const post = (body: string, target = "/"): Sent => ({
   body,
 });
 
+const form = (body: string, headers: Record<string, string>): Sent => ({
+  path: "/form",
+  method: "POST",
+  headers: { "content-type": "application/x-www-form-urlencoded", ...headers },
+  body,
+});
+
 const requests: Record<string, Sent[]> = {
   "ajv.ts": [json({ name: "Ada", tags: ["a", "b"] }), json({ name: "A", tags: ["a", "a"], more: 1 })],
   "bcryptjs.ts": [{}],
   "cheerio.ts": [post('<h1>Title</h1><p>see <a href="/x">x</a> and <a class="y">y</a>')],
   "csv-parse.ts": [post('a,b\n1,"two ""2"""\n3,\n')],
+  "data-formats.ts": [{}],
   "date-fns.ts": [{}],
   "drizzle.ts": [{}],
   "elysia.ts": [{ path: "/hello/ada?x=1" }, json({ a: 1, b: 2 }, "/sum"), json({ a: "no" }, "/sum")],
@@ -55,6 +63,7 @@ const requests: Record<string, Sent[]> = {
     { path: "/fail" },
     { path: "/none" },
   ],
+  "functional.ts": [{}],
   "graphql.ts": [post('{ hello(name: "you") numbers }'), post("{ nothing }")],
   "graphql-yoga.ts": [
     json({ query: '{ hello(name: "ada") }' }, "/graphql"),
@@ -62,6 +71,20 @@ const requests: Record<string, Sent[]> = {
   ],
   "h3.ts": [{ path: "/hello/ada?x=1" }, json({ a: 1 }, "/echo"), { path: "/none" }],
   "handlebars.ts": [{}],
+  "hono-helpers.ts": [
+    { path: "/id" },
+    { path: "/packed", headers: { "accept-encoding": "gzip" } },
+    { path: "/packed" },
+    { path: "/private/page" },
+    { path: "/private/page", headers: { authorization: "Bearer opens" } },
+    form("a=1", { origin: "http://localhost" }),
+    form("a=1", { origin: "http://elsewhere" }),
+    { path: "/cookie", headers: { cookie: "plain=v%20w; signed=value.1234" } },
+    { path: "/sse" },
+    { path: "/text" },
+    { path: "/bytes" },
+    { path: "/slow" },
+  ],
   "hono-middleware.tsx": [
     { path: "/public/page", headers: { origin: "http://elsewhere" } },
     {
@@ -94,9 +117,16 @@ const requests: Record<string, Sent[]> = {
   "lodash.ts": [{}],
   "luxon.ts": [{}],
   "marked.ts": [post("# Title\n\n*a* **b** `c`\n\n- [x](http://y)\n\n| a | b |\n|---|---|\n| 1 | 2 |\n")],
+  "orpc.ts": [
+    json({ json: { name: "ada" } }, "/rpc/greet"),
+    json({ json: {} }, "/rpc/greet"),
+    json({}, "/rpc/fail"),
+    { path: "/none" },
+  ],
   "papaparse.ts": [post('a,b\n1,x\n2,"y,z"\n')],
   "preact.tsx": [{}],
   "react.tsx": [{}],
+  "templates.ts": [{}],
   "trpc.ts": [
     { path: `/trpc/greet?input=${encodeURIComponent('{"name":"ada"}')}` },
     json([1, 2, 3], "/trpc/add"),
@@ -104,6 +134,7 @@ const requests: Record<string, Sent[]> = {
     { path: "/trpc/greet?input=1" },
   ],
   "valibot.ts": [json({ email: "a@b.cd" }), json({ email: "no", age: 3 })],
+  "webhooks.ts": [{}],
   "yaml.ts": [post("a: 1\nb: [x, {y: z}]\nc: |\n  text\n  more\nd: &anchor {e: 2001-01-01}\nf: *anchor\n")],
   "zod.ts": [
     json({ item: "tea", count: "3", tags: ["a"] }),

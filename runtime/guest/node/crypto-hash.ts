@@ -25,22 +25,41 @@ export function encoded(bytes: Uint8Array, encoding?: string): Buffer | string {
   return encoding && encoding !== "buffer" ? buffer.toString(encoding as BufferEncoding) : buffer;
 }
 
-/** What `createHash` and `createHmac` give: the host computes, in as few calls as it takes. */
-class Digest extends Transform {
+/**
+ * What `createHash` and `createHmac` give: the host computes, in as few calls as it takes. It is a stream from the moment that it is used as
+ * one, as in Node: making a stream takes longer than hashing.
+ */
+class Digest {
   readonly #algorithm: string;
   readonly #key: Uint8Array | null;
-  readonly #outputLength: number;
+  readonly #options: { outputLength?: number };
   #id = 0;
   #chunks: Uint8Array[] = [];
   #length = 0;
   #result: Uint8Array | null = null;
 
+  static {
+    Object.setPrototypeOf(Digest.prototype, Transform.prototype);
+    Object.setPrototypeOf(Digest, Transform);
+    for (const name of ["_readableState", "_writableState"]) {
+      Object.defineProperty(Digest.prototype, name, {
+        get(this: Digest & Record<string, unknown>) {
+          Reflect.apply(Transform as never, this, [this.#options]);
+          return this[name];
+        },
+        set(value: unknown) {
+          Object.defineProperty(this, name, { value, writable: true, configurable: true, enumerable: true });
+        },
+        configurable: true,
+      });
+    }
+  }
+
   constructor(algorithm: string, key: Uint8Array | null, options: { outputLength?: number } = {}) {
-    super(options as object);
     if (typeof algorithm !== "string") throw invalidType("algorithm", "string", algorithm);
     this.#algorithm = algorithm;
     this.#key = key;
-    this.#outputLength = options.outputLength ?? 0;
+    this.#options = options;
     // an algorithm that there is not is an error here, not at the end
     if (!known.has(algorithm)) {
       platform.callHost("crypto.createHash", ["hash", 0, algorithm, -1, 0, false]);
@@ -66,7 +85,7 @@ class Digest extends Transform {
   }
   copy(): Digest {
     if (this.#result) throw nodeError(Error, "ERR_CRYPTO_HASH_FINALIZED", "Digest already called");
-    const copy = new Digest(this.#algorithm, this.#key, { outputLength: this.#outputLength });
+    const copy = new Digest(this.#algorithm, this.#key, this.#options);
     copy.#chunks = [...this.#chunks];
     copy.#length = this.#length;
     if (this.#id > 0) {
@@ -75,12 +94,12 @@ class Digest extends Transform {
     }
     return copy;
   }
-  override _transform(chunk: Uint8Array, _encoding: string, done: () => void): void {
+  _transform(chunk: Uint8Array, _encoding: string, done: () => void): void {
     this.update(chunk);
     done();
   }
-  override _flush(done: () => void): void {
-    this.push(this.digest());
+  _flush(done: () => void): void {
+    (this as unknown as InstanceType<typeof Transform>).push(this.digest());
     done();
   }
   #send(): void {
@@ -96,7 +115,7 @@ class Digest extends Transform {
     const keyLength = this.#key?.length ?? -1;
     return platform.callHost(
       "crypto.createHash",
-      ["hash", this.#id, this.#algorithm, keyLength, this.#outputLength, more],
+      ["hash", this.#id, this.#algorithm, keyLength, this.#options.outputLength ?? 0, more],
       payload,
     );
   }

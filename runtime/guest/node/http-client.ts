@@ -45,6 +45,8 @@ export class ClientRequest extends OutgoingMessage {
   readonly socket: Socket;
   aborted = false;
   reusedSocket = false;
+  /** The answer, once there is one. */
+  res: IncomingMessage | null = null;
   readonly #url: string;
   readonly #abort = new AbortController();
   #chunks: Uint8Array[] = [];
@@ -109,6 +111,8 @@ export class ClientRequest extends OutgoingMessage {
       message.statusCode = response.status;
       message.statusMessage = response.statusText || STATUS_CODES[response.status] || "";
       message.fillWith(response.headers, response.body);
+      message.req = this;
+      this.res = message;
       if (!this.emit("response", message)) message.resume();
       message.on("close", () => this.emit("close"));
     } catch (error) {

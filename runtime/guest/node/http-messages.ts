@@ -78,6 +78,8 @@ export class IncomingMessage extends Readable {
   statusCode: number | undefined;
   statusMessage: string | undefined;
   socket: Socket;
+  /** The request that this answers. */
+  req: object | undefined;
   #body: IncomingBody = null;
   #reader: ReadableStreamDefaultReader<Uint8Array> | null = null;
 
