@@ -30,6 +30,7 @@ export const STATUS_OF_CODE = {
   invalid_response: 502,
   response_too_large: 502,
   overloaded: 503,
+  storage_unavailable: 503,
   execution_timeout: 504,
 } as const satisfies Record<string, number>;
 

@@ -262,6 +262,79 @@ describe("components", () => {
     assert.equal((await outcomeOf(calls, { timeoutMs: 5_000, env: { A: "b" } })).kind, "completed");
   });
 
+  describe("resources of their own", () => {
+    /** A component in the text format: `handle` uses `$new` and `$drop` of a resource with this destructor. */
+    const own = async (destructor: string, handle = "(call $drop (call $new (i32.const 7)))") =>
+      load(
+        await parse(`(component
+          (core module $destructors (memory 1) ${destructor})
+          (core instance $d (instantiate $destructors))
+          (type $r (resource (rep i32) (dtor (core func $d "destroy"))))
+          (core func $new (canon resource.new $r))
+          (core func $drop (canon resource.drop $r))
+          (core module $main
+            (import "r" "new" (func $new (param i32) (result i32)))
+            (import "r" "drop" (func $drop (param i32)))
+            (memory (export "memory") 1)
+            (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024))
+            (func (export "handle") (param i32 i32 i32 i32 i32 i32 i32 i32) (result i32) (local $i i32)
+              ${handle}
+              (i32.store16 (i32.const 4) (i32.const 200))
+              (i32.const 0)))
+          (core instance $m (instantiate $main
+            (with "r" (instance (export "new" (func $new)) (export "drop" (func $drop))))))
+          (import "thimble:function/types@0.1.0" (instance $types
+            (type $headers (list (tuple string string)))
+            (type $request (record (field "method" string) (field "url" string) (field "headers" $headers) (field "body" (list u8))))
+            (export "request" (type (eq $request)))
+            (type $response (record (field "status" u16) (field "headers" $headers) (field "body" (list u8))))
+            (export "response" (type (eq $response)))))
+          (alias export $types "request" (type $request))
+          (alias export $types "response" (type $response))
+          (func $handle (param "request" $request) (result (result $response (error string)))
+            (canon lift (core func $m "handle") (memory (core memory $m "memory")) (realloc (core func $m "realloc"))))
+          (instance $handler (export "handle" (func $handle)))
+          (export "thimble:function/handler@0.1.0" (instance $handler)))`),
+      );
+    const nothing = '(func (export "destroy") (param i32))';
+
+    test("whose destructors trap, never return, recurse without end, or take all memory", async () => {
+      assert.equal((await outcomeOf(await own(nothing))).kind, "completed");
+      for (const [code, kind] of [
+        ["unreachable", "threw"],
+        ["(loop $again (br $again))", "trapped"],
+        ["(call $f (local.get 0)) (call $f (local.get 0))", "stackOverflow"],
+        ["(loop $again (drop (memory.grow (i32.const 16))) (br $again))", "outOfMemory"],
+      ] as const) {
+        const component = await own(`(func $f (export "destroy") (param i32) ${code})`);
+        assert.equal((await outcomeOf(component, { timeoutMs: 5_000 })).kind, kind, code);
+      }
+    });
+
+    test("of which there are more and more, open or dropped: they end before the host's memory does", async () => {
+      const count = "(local.set $i (i32.add (local.get $i) (i32.const 1)))";
+      for (const work of ["(drop (call $new (i32.const 7)))", "(call $drop (call $new (local.get $i)))"]) {
+        const component = await own(nothing, `(loop $again ${count} ${work} (br $again))`);
+        const before = process.memoryUsage.rss();
+        const outcome = await outcomeOf(component, { timeoutMs: 5_000 });
+        assert.ok(outcome.kind === "trapped" && /handles/.test(outcome.message), JSON.stringify(outcome));
+        assert.ok(process.memoryUsage.rss() - before < 200e6);
+      }
+    });
+
+    test("that are dropped twice, or never were", async () => {
+      for (const code of [
+        "(call $drop (i32.const 99))",
+        "(call $drop (i32.const -1))",
+        "(call $drop (i32.const 0))",
+      ])
+        assert.equal((await outcomeOf(await own(nothing, code))).kind, "threw", code);
+      const twice =
+        "(local.set $i (call $new (i32.const 7))) (call $drop (local.get $i)) (call $drop (local.get $i))";
+      assert.equal((await outcomeOf(await own(nothing, twice))).kind, "threw");
+    });
+  });
+
   test("a few bytes that stand for many", async () => {
     const large = await component(
       "char *text = malloc(40 << 20); memset(text, 120, 40 << 20); log_write(0, text, 40 << 20);",

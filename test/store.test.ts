@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -501,6 +501,55 @@ describe("data folder", () => {
   test("is not held by a stranger that got the dead owner's number", () => {
     const dataDir = folder();
     writeFileSync(join(dataDir, "lock"), `${process.ppid} 1`);
+    lockDataDir(dataDir)();
+    rmSync(dataDir, { recursive: true });
+  });
+
+  test("is not held by a dead process that nobody has buried", async () => {
+    const dataDir = folder();
+    // The shell becomes a `sleep` that does not wait for its child.
+    const child = spawn("sh", ["-c", "sleep 0 & echo $!; exec sleep 30"], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    const [pid] = await once(child.stdout.setEncoding("utf8"), "data");
+    const stat = () => readFileSync(`/proc/${Number(pid)}/stat`, "utf8").split(" ");
+    while (stat()[2] !== "Z") await new Promise((resolve) => setTimeout(resolve, 10));
+    writeFileSync(join(dataDir, "lock"), `${Number(pid)} ${stat()[21]}`);
+    lockDataDir(dataDir)();
+    child.kill();
+    rmSync(dataDir, { recursive: true });
+  });
+
+  test("that cannot be one says which part of its path is wrong", () => {
+    const dataDir = folder();
+    const file = join(dataDir, "file");
+    writeFileSync(file, "");
+    for (const path of [file, join(file, "deeper"), join(file, "deeper/still")]) {
+      assert.throws(
+        () => lockDataDir(path),
+        (error: Error & { code?: string }) => {
+          assert.equal(error.code, "data_dir_unusable");
+          assert.ok(error.message.includes(`(${file} is a file)`), error.message);
+          assert.match(error.message, /THIMBLE_DATA_DIR/);
+          return true;
+        },
+      );
+    }
+    rmSync(dataDir, { recursive: true });
+  });
+
+  test("with a database that cannot be opened says so, and holds nothing afterwards", async () => {
+    const dataDir = folder();
+    mkdirSync(join(dataDir, "platform-db"));
+    writeFileSync(join(dataDir, "platform-db/PG_VERSION"), "12\n");
+    for (let attempt = 0; attempt < 2; attempt++) {
+      await assert.rejects(connectEmbedded(dataDir), (error: Error & { code?: string }) => {
+        assert.equal(error.code, "database_unavailable");
+        assert.match(error.message, /^The platform's database \(.*platform-db\) cannot be used: \w/);
+        assert.doesNotMatch(error.message, /\[object/);
+        return true;
+      });
+    }
     lockDataDir(dataDir)();
     rmSync(dataDir, { recursive: true });
   });

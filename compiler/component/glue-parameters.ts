@@ -1,6 +1,6 @@
 /**
  * What the transpiler's code gets as arguments in place of globals. `rep`, `componentIdx` and `vals` are defects of the transpiler: variables that
- * it forgets to declare; the last two are words of ours, see glue.ts.
+ * it forgets to declare; those with a $ are words of ours, see glue.ts.
  */
 export const glueParameters = [
   "WebAssembly",
@@ -16,4 +16,6 @@ export const glueParameters = [
   "vals",
   "$spend",
   "$slice",
+  "$made",
+  "$known",
 ] as const;

@@ -41,7 +41,8 @@ const forbiddenProperties = new Set([
  * only the globals above, and go to no constructor. This is the second wall; the first is that no name of a component can end a string in the code.
  *
  * Where the code copies a guest's lists and bytes for the host, it is made to ask first (`$spend`, `$slice`): a few bytes of a guest can stand for
- * any number of copies.
+ * any number of copies. Where it keeps a guest's handles, it asks as well (`$made`, `$known`): it bounds their number by nothing, and takes handles that
+ * there never were.
  *
  * @throws GlueError
  */
@@ -77,11 +78,14 @@ function withoutModuleSyntax(code: string): string {
   );
 }
 
-/** Puts a question before each element of a list, and before each copy of bytes. */
+/** Puts a question before each element of a list, each copy of bytes, and each handle that is made or dropped. */
 function bounded(code: string): string {
-  if (/\$(?:spend|slice)\b/.test(code)) throw new GlueError("the transpiler's code uses words of ours");
+  if (/\$(?:spend|slice|made|known)\b/.test(code))
+    throw new GlueError("the transpiler's code uses words of ours");
   return code
     .replace(/for \((?:let|var) i = 0; i < \w+; i\+\+\) \{/g, "$& $spend(64);")
+    .replace("function rscTableCreateOwn(table, rep) {", "$& $made(table);")
+    .replace("function rscTableRemove(table, handle) {", "$& $known(table, handle);")
     .replace(/(\bmemory\d+\.buffer)\.slice\(/g, "$slice($1, ");
 }
 

@@ -1,7 +1,7 @@
 import { getConnInfo } from "@hono/node-server/conninfo";
 import { type Context, Hono, type MiddlewareHandler } from "hono";
 import type { Catalog } from "../catalog.ts";
-import { codeOf, errorResponse, PlatformError, toPlatformError } from "../errors.ts";
+import { codeOf, errorResponse, PlatformError } from "../errors.ts";
 import type { Fleet } from "../fleet.ts";
 import type { FunctionLogs } from "../function-logs.ts";
 import { FUNCTION_NAME } from "../function-name.ts";
@@ -10,6 +10,7 @@ import type { Metrics } from "../metrics.ts";
 import type { FunctionDatabase } from "../ports.ts";
 import { requestIdOf } from "../request-id.ts";
 import type { Store } from "../store/open.ts";
+import { adminError } from "./admin-error.ts";
 import { type Authenticate, authorize } from "./authenticate.ts";
 import type { Deployer } from "./deployer.ts";
 import { FailureLimit } from "./failure-limit.ts";
@@ -56,9 +57,10 @@ export function createAdminApp(deps: AdminDeps): Hono<AdminEnv> {
   });
   app.notFound((c) => errorResponse(new PlatformError("not_found", "No such route"), c.get("requestId")));
   app.onError((thrown, c) => {
-    const error = toPlatformError(thrown);
+    const error = adminError(thrown);
     const requestId = c.get("requestId");
-    if (error.code === "internal_error") deps.log.error({ requestId, err: thrown }, "admin request failed");
+    if (error.cause !== undefined && error.status >= 500)
+      deps.log.error({ requestId, err: thrown }, "admin request failed");
     return errorResponse(error, requestId);
   });
   return app;
@@ -108,7 +110,7 @@ function audit(
       action: `${method.toUpperCase()} ${path}`,
       functionName: functionNameOf(c),
       status,
-      errorCode: c.error ? toPlatformError(c.error).code : null,
+      errorCode: c.error ? adminError(c.error).code : null,
       requestId,
     };
     try {

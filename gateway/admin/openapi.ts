@@ -4,7 +4,13 @@ import { errorDocument } from "./documents.ts";
 import type { Operation } from "./operation.ts";
 
 /** Refusals that any operation may answer with. */
-const COMMON_ERRORS: ErrorCode[] = ["unauthorized", "forbidden", "too_many_failures", "internal_error"];
+const COMMON_ERRORS: ErrorCode[] = [
+  "unauthorized",
+  "forbidden",
+  "too_many_failures",
+  "internal_error",
+  "storage_unavailable",
+];
 
 const bodyErrors: ErrorCode[] = ["invalid_input", "payload_too_large"];
 

@@ -12,15 +12,20 @@ import { PgliteClient } from "./pglite-client.ts";
 export type Database = PgDatabase<PgQueryResultHKT>;
 export type Transaction = Parameters<Parameters<Database["transaction"]>[0]>[0];
 
-/** The database at `DATABASE_URL` cannot be used. */
+/** The platform's database cannot be used; `where` names it. */
 export class StoreError extends Error {
   readonly code = "database_unavailable";
-  constructor(cause: unknown) {
-    const reason =
-      (cause as { message?: string; code?: string }).message || (cause as { code?: string }).code;
-    super(`The platform's database (DATABASE_URL) cannot be used: ${reason}`, { cause });
+  constructor(where: string, cause: unknown) {
+    super(`The platform's database (${where}) cannot be used: ${reasonOf(cause)}`, { cause });
     this.name = "StoreError";
   }
+}
+
+/** What the driver says, not the query that it says it of. */
+function reasonOf(error: unknown): string {
+  const { message, code, cause } = error as { message?: string; code?: string; cause?: unknown };
+  if (cause instanceof Error) return reasonOf(cause);
+  return message || code || String(error);
 }
 
 export interface Connection {
@@ -40,27 +45,30 @@ const MIGRATION_LOCK = 87_878_788;
 
 const quiet = { onnotice: () => {}, connect_timeout: 10 };
 
-/** The embedded database in `<dataDir>/platform-db`, migrated. Throws `DataDirInUseError`. */
+/** The embedded database in `<dataDir>/platform-db`, migrated. Throws `DataDirInUseError`, `DataDirError`, {@link StoreError}. */
 export async function connectEmbedded(dataDir: string): Promise<Connection> {
   const unlock = lockDataDir(dataDir);
+  const path = join(dataDir, "platform-db");
+  let client: PgliteClient | undefined;
   try {
-    const path = join(dataDir, "platform-db");
     mkdirSync(path, { recursive: true, mode: 0o700 });
-    const client = await PgliteClient.open(path);
-    const db = drizzlePglite(client.asPglite());
+    const opened = await PgliteClient.open(path);
+    client = opened;
+    const db = drizzlePglite(opened.asPglite());
     await migratePglite(db, { migrationsFolder });
     return {
       db,
       copyIn: (table, columns, text) =>
-        client.copyIn(`copy ${table} (${columns.join(", ")}) from '/dev/blob'`, text),
+        opened.copyIn(`copy ${table} (${columns.join(", ")}) from '/dev/blob'`, text),
       close: async () => {
-        await client.close();
+        await opened.close();
         unlock();
       },
     };
   } catch (error) {
+    await client?.close();
     unlock();
-    throw error;
+    throw new StoreError(path, error);
   }
 }
 
@@ -71,7 +79,7 @@ export async function connectPostgres(url: string): Promise<Connection> {
     await migrator`select pg_advisory_lock(${MIGRATION_LOCK})`;
     await migratePostgres(drizzlePostgres(migrator), { migrationsFolder });
   } catch (error) {
-    throw new StoreError(error);
+    throw new StoreError("DATABASE_URL", error);
   } finally {
     await migrator.end({ timeout: 5 });
   }

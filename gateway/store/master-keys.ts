@@ -41,11 +41,8 @@ export class MasterKeys {
     if (this.#texts) this.#write(this.#texts.slice(0, 1));
   }
 
-  /** As a whole or not at all: a crash leaves the file of before. */
   #write(texts: readonly string[]): void {
-    const path = `${this.#path}.new`;
-    writeFileSync(path, `${texts.join("\n")}\n`, { mode: 0o600, flush: true });
-    renameSync(path, this.#path);
+    writeKeyFile(this.#path, texts);
     this.#texts = texts;
   }
 }
@@ -80,6 +77,12 @@ function readKeyFile(path: string): string | undefined {
 function makeKeyFile(dataDir: string, path: string): string {
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   const text = newKey();
-  writeFileSync(path, `${text}\n`, { mode: 0o600, flag: "wx" });
+  writeKeyFile(path, [text]);
   return text;
+}
+
+/** As a whole or not at all: a crash or a full disk leaves the file of before. */
+function writeKeyFile(path: string, texts: readonly string[]): void {
+  writeFileSync(`${path}.new`, `${texts.join("\n")}\n`, { mode: 0o600, flush: true });
+  renameSync(`${path}.new`, path);
 }

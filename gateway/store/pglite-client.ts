@@ -47,7 +47,7 @@ export class PgliteClient {
     );
   }
 
-  /** Opens, or makes, the database in a folder. */
+  /** Opens, or makes, the database in a folder. Rejects with `EmbeddedDatabaseError`. */
   static async open(path: string): Promise<PgliteClient> {
     // What making one takes, 300 MB, goes with the thread that did it.
     if (!existsSync(join(path, "PG_VERSION"))) await (await PgliteClient.#start(path)).close();
@@ -56,8 +56,13 @@ export class PgliteClient {
 
   static async #start(path: string): Promise<PgliteClient> {
     const client = new PgliteClient(path);
-    await new Promise<QueryResult>((resolve, reject) => client.#pending.set(0, { resolve, reject }));
-    return client;
+    try {
+      await new Promise<QueryResult>((resolve, reject) => client.#pending.set(0, { resolve, reject }));
+      return client;
+    } catch (error) {
+      await client.#worker.terminate();
+      throw error;
+    }
   }
 
   query(sql: string, params: unknown[] = [], options: QueryOptions = {}): Promise<QueryResult> {

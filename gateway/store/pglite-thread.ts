@@ -56,7 +56,18 @@ if (port) {
   });
 }
 
+/** What the database's file system says without a word, by WASI's numbers. */
+const SYSTEM_ERRORS: Record<number, string> = {
+  2: "permission denied",
+  29: "input/output error",
+  51: "no space left on device",
+  63: "operation not permitted",
+  69: "read-only file system",
+};
+
 function failure(id: number, error: unknown): ThreadReply {
-  const { message, code } = error as { message?: string; code?: string };
-  return { id, error: { message: message ?? String(error), code } };
+  const { message, code, errno } = error as { message?: string; code?: string; errno?: number };
+  const reason =
+    message || (errno === undefined ? String(error) : (SYSTEM_ERRORS[errno] ?? `error ${errno}`));
+  return { id, error: { message: reason, code } };
 }

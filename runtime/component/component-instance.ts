@@ -13,6 +13,12 @@ const tableEntries = 100_000;
 type AnyFunction = (...args: unknown[]) => unknown;
 type Imports = Record<string, Record<string, unknown>>;
 
+/** As the glue keeps a component's handles: two entries for each, and the resources' own numbers, which are never forgotten. */
+interface HandleTable {
+  length: number;
+  _createdReps?: Set<number>;
+}
+
 /** The small modules that the glue makes for itself, by their bytes: they are the same in every instance. */
 const helpers = new Map<string, WebAssembly.Module>();
 const maxHelperBytes = 512;
@@ -264,6 +270,11 @@ export class ComponentInstance {
       componentIdx: undefined,
       vals: undefined,
       $spend: (bytes: number) => world.spend(bytes),
+      $made: ({ length, _createdReps }: HandleTable) => world.handles(length / 2 + (_createdReps?.size ?? 0)),
+      $known: ({ length }: HandleTable, handle: number) => {
+        if (handle > 0 && handle * 2 < length) return;
+        throw new WebAssembly.RuntimeError(`unknown handle index ${handle}`);
+      },
       $slice: (buffer: ArrayBuffer, from: number, to: number) => {
         world.spend(to - from);
         return buffer.slice(from, to);

@@ -6,6 +6,8 @@ import type { Turns } from "../turns.ts";
 
 /** Things that the host keeps for one request at once: streams, headers, requests, … */
 const maxResources = 10_000;
+/** Handles of a component's own resources, those that are open and those that ever were. */
+const maxHandles = 200_000;
 /** What one call of the host may make the host copy, bytes. */
 const maxCopiedBytes = 32 * 1024 * 1024;
 /** Headers and bodies that the host takes in for one request, those that were dropped again included, bytes. */
@@ -90,6 +92,11 @@ export class World {
   hold(bytes: number): void {
     this.#held += bytes;
     if (this.#held > maxHeldBytes) this.refuse(`more than ${maxHeldBytes} bytes of headers and bodies`);
+  }
+
+  /** Before the transpiler's code keeps one more. @throws GuestEnded beyond their number. */
+  handles(kept: number): void {
+    if (kept > maxHandles) this.refuse(`more than ${maxHandles} handles were made`);
   }
 
   /** A new thing that the host keeps. @throws GuestEnded beyond their number. */

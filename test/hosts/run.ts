@@ -14,7 +14,7 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 
 /** What runs in one process: sandboxes, the web platform in them, metering, compiling, and the gateway's parts. */
 const portable =
-  /^(pristine|image-store|track-writes|isolation|cpu-time|concurrency|limits|hostile-guest|streaming|web-platform|dynamic-code|guest-.*|metering|metering-loops|wasm|wasm-limits|analyze|bundle|edge-target|admission|config|wasi-module)\.test\.ts$/;
+  /^(pristine|image-store|track-writes|isolation|cpu-time|concurrency|limits|hostile-guest|streaming|web-platform|dynamic-code|guest-.*|metering|metering-loops|wasm|wasm-limits|analyze|bundle|edge-target|admission|config|wasi-module|embedding)\.test\.ts$/;
 
 interface Host {
   /** Files of the suite that it runs. */
