@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -255,6 +256,16 @@ describe("broker on the embedded database", () => {
   after(async () => {
     await backend.broker.close();
     await rm(dataDir, { recursive: true, force: true });
+  });
+
+  it("is started before the first query when that is wanted", async () => {
+    const other = await mkdtemp(join(tmpdir(), "thimble-warm-"));
+    const broker = openBroker({ databaseUrl: null, dataDir: other });
+    broker.warm();
+    await until(async () => existsSync(join(other, "functions-db", "PG_VERSION")));
+    await until(async () => (await value(broker, "select 1").catch(() => 0)) === 1);
+    await broker.close();
+    await rm(other, { recursive: true, force: true });
   });
 
   commonSuite(backend);

@@ -24,6 +24,7 @@ process.once("message", async ({ socketPath, config }: BrokerJob) => {
       process.exit(0);
     });
     process.send?.({ kind: "ready" } satisfies BrokerMessage);
+    broker.warm();
   } catch (error) {
     process.send?.({ kind: "failed", message: (error as Error).message } satisfies BrokerMessage);
   }

@@ -65,23 +65,34 @@ export interface Broker {
   close(): Promise<void>;
 }
 
+/** Has the database in this process. */
+export interface OwnBroker extends Broker {
+  /**
+   * Starts the embedded database in a second, before the first query, which it would hold up by seconds. What goes wrong is told to that query. Does nothing where
+   * there is a server.
+   */
+  warm(): void;
+}
+
 /** A session whose results are still as the server sent them. */
 export interface RawSession extends Omit<DatabaseSession, "query"> {
   /** The source is the caller's, to stop the query; the session fires it as well, when it ends. */
   query(request: QueryRequest, source: CancellationSource): Promise<RawResult>;
 }
 
-export interface RawBroker extends Omit<Broker, "openSession"> {
+export interface RawBroker extends Omit<OwnBroker, "openSession"> {
   openSession(target: SessionTarget): RawSession;
 }
 
 export const DEFAULT_MAX_CONNECTIONS = 5;
 const FAILURE_INTERVAL_MS = 1000;
+/** The server's own start goes before that of its embedded database. */
+const WARM_DELAY_MS = 1000;
 /** How long the embedded database may go on with a statement that nobody waits for any more. */
 const PGLITE_GRACE_MS = 500;
 
 /** Connects to nothing yet: the first query does. Throws a RangeError or TypeError for a bad configuration. */
-export function openBroker(config: BrokerConfig): Broker {
+export function openBroker(config: BrokerConfig): OwnBroker {
   const raw = openRawBroker(config);
   return {
     ...raw,
@@ -109,7 +120,7 @@ export function openBroker(config: BrokerConfig): Broker {
 /** The same, for one who hands results on. */
 export function openRawBroker(config: BrokerConfig): RawBroker {
   const limits = readLimits(config);
-  const { pool, login, close } =
+  const { pool, login, warm, close } =
     config.databaseUrl === null ? embedded(config) : onServer(config, config.databaseUrl);
   return {
     openSession({ functionName, access }) {
@@ -120,6 +131,7 @@ export function openRawBroker(config: BrokerConfig): RawBroker {
       const lower = found.access === "read" ? "read" : access;
       return new Session(pool, { functionName, role: found.role }, lower, limits);
     },
+    warm,
     stats: async () => pool.stats(),
     close,
   };
@@ -129,6 +141,7 @@ interface Backend {
   pool: Pool;
   /** As whom a function comes, and what it may do; or why it may not. */
   login(functionName: string): { role: Role; access: "read" | "write" } | Error;
+  warm(): void;
   close(): Promise<void>;
 }
 
@@ -156,6 +169,7 @@ function onServer(config: BrokerConfig, databaseUrl: string): Backend {
         return unavailable((error as Error).message);
       }
     },
+    warm() {},
     close: () => pool.close(),
   };
 }
@@ -173,10 +187,15 @@ function embedded(config: BrokerConfig): Backend {
     openCancelSocket: null,
   });
   const role: Role = { user: "", password: "" };
+  let warming: NodeJS.Timeout | undefined;
   return {
     pool,
     login: () => ({ role, access: "write" }),
+    warm() {
+      warming = setTimeout(() => pglite.warm().catch(() => {}), WARM_DELAY_MS).unref();
+    },
     async close() {
+      clearTimeout(warming);
       await pool.close();
       await pglite.close();
     },

@@ -51,6 +51,11 @@ export class PgliteHost {
     return this.#duplex();
   }
 
+  /** Starts the database before it is needed, and makes it when it is not there yet. */
+  async warm(): Promise<void> {
+    await this.#settle();
+  }
+
   async close(): Promise<void> {
     const worker = await this.#worker;
     if (!worker) return;

@@ -12,7 +12,7 @@ export interface Step {
 }
 
 export interface SetUpOptions {
-  /** Of a role that may create roles and, best, is a superuser. */
+  /** Of a role that may create roles and owns the database, or may create that, too; best, a superuser. */
   adminUrl: string;
   dataDir: string;
 }
@@ -36,6 +36,10 @@ export class SetUpError extends Error {
     this.name = "SetUpError";
   }
 }
+
+const INSUFFICIENT_PRIVILEGE = "42501";
+const NEEDED =
+  "the role of FUNCTION_DATABASE_ADMIN_URL needs CREATEDB to make the database, CREATEROLE for the functions' logins, and must own the database and its tables";
 
 /** Temporary files of one session on the server's disk. */
 const TEMP_FILE_LIMIT = "256MB";
@@ -139,6 +143,9 @@ export async function revokeAccess(options: SetUpOptions & { functionName: strin
   const steps: Step[] = [];
   await withAdmin(target, steps, async (run, sql) => {
     const role = name(login.user);
+    // who has made a role is not a member of it (Postgres 16), and without that may neither end its sessions nor drop what it owns
+    const [member] = await sql`select pg_has_role(${login.user}, 'usage') as is`;
+    if (!member?.is) await run(`grant ${role} to current_user`);
     await sql`select pg_terminate_backend(pid) from pg_stat_activity where usename = ${login.user}`;
     await run(`drop schema if exists ${role} cascade`);
     await run(`drop owned by ${role} cascade`);
@@ -263,7 +270,9 @@ async function withAdmin(
       await sql.unsafe(text);
       if (noticed !== undefined) step.skipped = noticed;
     } catch (cause) {
-      if (necessity !== "optional") throw new SetUpError(`${step.sql}: ${(cause as Error).message}`, cause);
+      const { message, code } = cause as Error & { code?: string };
+      const hint = code === INSUFFICIENT_PRIVILEGE ? `; ${NEEDED}` : "";
+      if (necessity !== "optional") throw new SetUpError(`${step.sql}: ${message}${hint}`, cause);
       step.skipped = (cause as Error).message;
     }
     steps.push(step);

@@ -76,6 +76,7 @@ async function wireInProcess(
 ): Promise<Execution & { database: FunctionDatabase }> {
   const { openBroker } = await import("../broker/broker.ts");
   const database = openBroker(brokerSettings(config, log));
+  database.warm();
   const edgeParts = async () => createEdgeParts(edgeConfig(config), await loadEngine(), database);
   return { database, fleet: { kind: "inProcess", edgeParts } };
 }
