@@ -31,6 +31,12 @@ function withDefaults(
   };
 }
 
+function textOf(value: unknown): string {
+  if (value === null || value === undefined)
+    throw new TypeError("Cannot convert undefined or null to object");
+  return `${value as string}`;
+}
+
 const plain = /^[0-9A-Za-z]*$/;
 
 /** The order of ICU's root collation for letters and digits of ASCII: by letter, then lower case first. */
@@ -46,7 +52,9 @@ function comparePlain(a: string, b: string): number {
 /** Gives the prototypes of the language the methods of ECMA-402. */
 export function localize({ Collator, DateTimeFormat, NumberFormat, toLocales, ask }: Tools): void {
   const define = (prototype: object, name: string, value: (this: never, ...args: never[]) => unknown) => {
+    const { length } = (prototype as Record<string, { length: number }>)[name]!;
     Object.defineProperty(value, "name", { value: name, configurable: true });
+    Object.defineProperty(value, "length", { value: length, configurable: true });
     Object.defineProperty(prototype, name, { value, writable: true, configurable: true });
   };
   // making one asks the host; sorting compares often
@@ -85,14 +93,14 @@ export function localize({ Collator, DateTimeFormat, NumberFormat, toLocales, as
     locales?: unknown,
     options?: unknown,
   ) {
-    const [a, b] = [`${this}`, `${other}`];
+    const [a, b] = [textOf(this), `${other}`];
     if (locales === undefined && options === undefined && plain.test(a) && plain.test(b))
       return comparePlain(a, b);
     return keep(Collator, locales, options).compare(a, b);
   } as never);
   for (const direction of ["Upper", "Lower"] as const) {
     define(String.prototype, `toLocale${direction}Case`, function (this: string, locales?: unknown) {
-      const text = `${this}`;
+      const text = textOf(this);
       if (locales === undefined) return direction === "Upper" ? text.toUpperCase() : text.toLowerCase();
       return ask(`toLocale${direction}Case`, "case", direction.toLowerCase(), text, toLocales(locales));
     } as never);

@@ -20,6 +20,8 @@ export function localizeLazily(load: () => unknown): void {
         return Reflect.apply(method, this, args);
       },
     }[name];
+    const { length } = (prototype as unknown as Record<string, { length: number }>)[name]!;
+    Object.defineProperty(value, "length", { value: length, configurable: true });
     Object.defineProperty(prototype, name, { value, writable: true, configurable: true });
   }
 }

@@ -1,6 +1,7 @@
 import { GuestMessageError, readHostCall } from "../guest-message.ts";
 import { CallState, type HostCall, Refused } from "../protocol.ts";
 import { HostError } from "../services.ts";
+import { callCertificates } from "./certificates.ts";
 import { Ciphers } from "./ciphers.ts";
 import { Hashes } from "./hashes.ts";
 import { inTurn } from "./in-turn.ts";
@@ -78,6 +79,8 @@ export class Calls {
         return this.#hashes.call(args, bytes);
       case "cipher":
         return this.#ciphers.call(args, bytes);
+      case "certificate":
+        return callCertificates(args, bytes);
       case "key":
         return callKeys(args, bytes);
       case "intl":

@@ -3,12 +3,14 @@ import { promisify } from "node:util";
 import zlib from "node:zlib";
 import { GuestMessageError } from "../guest-message.ts";
 import { HostError } from "../services.ts";
+import { agree } from "./agreements.ts";
 import { derivationRounds, maxRounds, scryptRounds } from "./derivation-cost.ts";
 import { keyOf } from "./keys.ts";
 import { checkParams } from "./transcode.ts";
 
 /** Calls that take long, on the host's thread pool, in turn; the guest is suspended meanwhile. */
 export const slowServices: Record<string, (args: unknown[], bytes: Uint8Array) => Promise<Uint8Array>> = {
+  agree,
   zlib: compress,
   derive,
   sign,

@@ -1,4 +1,6 @@
 import { Buffer } from "./buffer.ts";
+import { createECDH, diffieHellman, ECDH } from "./crypto-agreement.ts";
+import { X509Certificate } from "./crypto-certificate.ts";
 import { Cipheriv, createCipheriv, createDecipheriv, Decipheriv } from "./crypto-cipher.ts";
 import { hkdf, hkdfSync, pbkdf2, pbkdf2Sync, scrypt, scryptSync, withCallback } from "./crypto-derive.ts";
 import { createHash, createHmac, type Data, Hash, Hmac, hash, toBytes } from "./crypto-hash.ts";
@@ -145,10 +147,7 @@ export const getCiphers = (): string[] =>
     .concat("chacha20-poly1305");
 export const getCurves = (): string[] => ["prime256v1", "secp256k1", "secp384r1", "secp521r1"];
 export const getFips = (): number => 0;
-export const createECDH = unsupported("crypto", "createECDH");
 export const createDiffieHellman = unsupported("crypto", "createDiffieHellman");
-export const diffieHellman = unsupported("crypto", "diffieHellman");
-export const X509Certificate = unsupported("crypto", "X509Certificate");
 export const constants = {
   RSA_PKCS1_PADDING: 1,
   RSA_NO_PADDING: 3,
@@ -163,6 +162,7 @@ export {
   Cipheriv,
   createCipheriv,
   createDecipheriv,
+  createECDH,
   createHash,
   createHmac,
   createPrivateKey,
@@ -171,6 +171,8 @@ export {
   createSign,
   createVerify,
   Decipheriv,
+  diffieHellman,
+  ECDH,
   generateKeyPairSync,
   generateKeySync,
   Hash,
@@ -189,10 +191,12 @@ export {
   scrypt,
   scryptSync,
   Verify,
+  X509Certificate,
 };
 export default {
   Cipheriv,
   Decipheriv,
+  ECDH,
   Hash,
   Hmac,
   KeyObject,
