@@ -105,7 +105,7 @@ function restoring(program: ScriptProgram): Task {
     for (let card = 0; card < 120; card++) instance.writable(1_000_000 + card * 5_000, 1);
     instance.restore(program.image);
   };
-  return { name: "part: restore of 120 cards of 1 KiB, and marking them", run };
+  return { name: "part: restore of 120 cards of 256 bytes, and marking them", run };
 }
 
 const textOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString();

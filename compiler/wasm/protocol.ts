@@ -56,12 +56,12 @@ export const Changed = {
 /** The marks that a module sets whose writes are tracked: one byte for each card of its memory, 1 where something was written. */
 export const WriteMap = {
   export: "thimble:written",
-  cardBytesLog2: 10,
-  cardBytes: 1024,
+  cardBytesLog2: 8,
+  cardBytes: 256,
   /** Address of the first card's mark. */
   offset: 8,
   /** How far a store may reach into the card after the one that it marks: no store is longer. */
   spillBytes: 16,
   /** Size of the memory of marks, pages: enough for a memory of 4 GiB. */
-  pages: 65,
+  pages: 257,
 } as const;
