@@ -164,3 +164,80 @@ describe("globals of the minimum common API", () => {
     assert.deepEqual(result, [5, 3, ["told"], "DataCloneError", true, 4, "a b"]);
   });
 });
+
+describe("bodies that are whole", () => {
+  test("are streams like any other for what asks for their stream", async () => {
+    const result = await answer(`
+      const text = (stream) => new Response(stream).text();
+      const made = [new Response("é1").body, new Response(new Uint8Array([50])).body, new Blob(["3"]).stream()];
+      const kinds = made.map((stream) => stream instanceof ReadableStream && stream.constructor === ReadableStream);
+      const texts = []; for (const stream of made) texts.push(await text(stream));
+      const [one, two] = new Response("tee").body.tee();
+      const byob = new Response("byob").body.getReader({ mode: "byob" });
+      const { value } = await byob.read(new Uint8Array(8));
+      const upper = new TransformStream({ transform(chunk, controller) { controller.enqueue(chunk); } });
+      const chunks = []; for await (const chunk of new Response("loop").body) chunks.push(chunk.length);
+      const cancelled = new Response("x"); await cancelled.body.cancel();
+      const closed = new Response("y").body.getReader(); const before = await closed.read(); const after = await closed.read(); await closed.closed;
+      const handedOn = new Response("on"), same = new Response(handedOn.body, handedOn);
+      const locked = new Response("z"); locked.body.getReader();
+      const refused = await locked.text().catch((error) => error.name);
+      let taken = ""; try { new Response(locked.body) } catch (error) { taken = error.name }
+      return { kinds, texts, tee: [await text(one), await text(two)], byob: new TextDecoder().decode(value),
+        piped: await text(new Response("piped").body.pipeThrough(upper)), chunks, cancelled: cancelled.bodyUsed,
+        closed: [before.value.length, before.done, after.done], handedOn: [handedOn.body === same.body, await same.text(), handedOn.bodyUsed, same.bodyUsed],
+        refused, taken, empty: await text(new Response("").body), none: new Response().body };`);
+    assert.deepEqual(result, {
+      kinds: [true, true, true],
+      texts: ["é1", "2", "3"],
+      tee: ["tee", "tee"],
+      byob: "byob",
+      piped: "piped",
+      chunks: [4],
+      cancelled: true,
+      closed: [1, false, true],
+      handedOn: [true, "on", true, true],
+      refused: "TypeError",
+      taken: "TypeError",
+      empty: "",
+      none: null,
+    });
+  });
+});
+
+describe("Headers", () => {
+  test("take byte strings only, from lists, records and other headers", async () => {
+    const result = await answer(`
+      const caught = (work) => { try { return [...work()] } catch (error) { return error.name } };
+      const long = "ÿ".repeat(300), wide = "a\\u0100";
+      const odd = [["a", "1"]]; odd[Symbol.iterator] = function* () { yield ["b", "2"] };
+      const from = new Headers({ "X-A": "1", "Set-Cookie": "c" }); from.append("set-cookie", "d");
+      const copy = new Headers(from); copy.set("x-a", 2);
+      const patched = new Headers(from); patched[Symbol.iterator] = function* () { yield ["p", "q"] };
+      return [caught(() => new Headers({ a: long }))[0][1] === long, caught(() => new Headers({ a: wide })), caught(() => new Headers([["a", wide]])),
+        caught(() => new Headers([[wide, "a"]])), caught(() => new Headers({ [wide]: "a" })), caught(() => { const h = new Headers(); h.set("a", wide); return h }),
+        caught(() => { const h = new Headers(); h.append("a", wide); return h }), caught(() => { const h = new Headers(); h.set("a"); return h }),
+        caught(() => new Headers([["a"]])), caught(() => new Headers([["a", "b", "c"]])), caught(() => new Headers([1])), caught(() => new Headers({ [Symbol()]: "a" })),
+        caught(() => new Headers(null)), caught(() => new Headers(odd)), caught(() => new Headers(new Map([["m", 1]]))), caught(() => copy), caught(() => from),
+        caught(() => new Headers(patched)), caught(() => new Headers({ ["x".concat("-", "rope".repeat(99))]: "v".concat("w".repeat(9000)) }))[0][1].length];`);
+    const bad = "TypeError";
+    assert.deepEqual(result, [
+      true,
+      ...Array(12).fill(bad),
+      [["b", "2"]],
+      [["m", "1"]],
+      [
+        ["set-cookie", "c"],
+        ["set-cookie", "d"],
+        ["x-a", "2"],
+      ],
+      [
+        ["set-cookie", "c"],
+        ["set-cookie", "d"],
+        ["x-a", "1"],
+      ],
+      [["p", "q"]],
+      9001,
+    ]);
+  });
+});
