@@ -78,8 +78,8 @@ that the corpus says nothing about the next batch; those that stay unseen are in
 
 ## Cost
 
-A bundle of 1.02 MB (hono, zod, drizzle-orm with two dialects) takes 0.38 s of CPU, the median of nine in one process, of which the parser has about half; the first one in
-a new process 0.65 s. Measured by \`process.cpuUsage\` on the 2-core development machine under load. Steps of data flow, branches, lists and texts are bounded, so that hostile
+A bundle of 1.02 MB (hono, zod, drizzle-orm with two dialects) takes 0.36 s of CPU, the median of nine in one process, of which the parser has about half; the first one in
+a new process takes 0.45 s of time and 0.62 s of CPU, since V8 compiles beside it. Measured by \`process.cpuUsage\` on the 2-core development machine. Steps of data flow, branches, lists and texts are bounded, so that hostile
 code costs seconds at most, in the builder's process.
 `;
 
