@@ -65,3 +65,60 @@ function isoTime(ms: number): string {
   }
   return iso;
 }
+
+/** Lines that are written together. */
+export interface LineBatch {
+  text: string;
+  count: number;
+}
+
+/** A line's fields are bounded, and so is it. */
+const MAX_LINE_BYTES = 512;
+
+/** Lines that wait, in batches. The last one is bytes until it is taken: as strings, thousands of parts would live until then. */
+export class LineQueue {
+  readonly #batchLines: number;
+  readonly #bytes: Buffer;
+  #used = 0;
+  #inBytes = 0;
+  readonly #batches: LineBatch[] = [];
+  #count = 0;
+
+  constructor(batchLines: number) {
+    this.#batchLines = batchLines;
+    this.#bytes = Buffer.allocUnsafeSlow(batchLines * MAX_LINE_BYTES);
+  }
+
+  /** Lines in all. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** A row that {@link fitsLine fits}. */
+  add(row: InvocationRow): void {
+    if (this.#inBytes === this.#batchLines) this.#close();
+    this.#used += this.#bytes.write(toLine(row), this.#used, MAX_LINE_BYTES, "latin1");
+    this.#inBytes++;
+    this.#count++;
+  }
+
+  /** The batch that has waited longest; undefined when there is none. */
+  take(): LineBatch | undefined {
+    if (this.#batches.length === 0 && this.#inBytes > 0) this.#close();
+    const batch = this.#batches.shift();
+    this.#count -= batch?.count ?? 0;
+    return batch;
+  }
+
+  /** To be taken next. */
+  putBack(batch: LineBatch): void {
+    this.#batches.unshift(batch);
+    this.#count += batch.count;
+  }
+
+  #close(): void {
+    this.#batches.push({ text: this.#bytes.toString("latin1", 0, this.#used), count: this.#inBytes });
+    this.#used = 0;
+    this.#inBytes = 0;
+  }
+}

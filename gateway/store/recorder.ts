@@ -1,4 +1,4 @@
-import { fitsLine, toLine } from "./invocation-lines.ts";
+import { fitsLine, LineQueue } from "./invocation-lines.ts";
 import type { InvocationRow, InvocationStore } from "./invocations.ts";
 import type { InvocationStatus } from "./schema.ts";
 
@@ -29,6 +29,8 @@ export type InvocationEnd = Pick<
 export class Recorded {
   readonly start: InvocationStart;
   ended = false;
+  /** Where it is in the list of those that have started; -1: in none. */
+  place = -1;
   /** It may be in the database as `running`. */
   shown = false;
 
@@ -62,10 +64,10 @@ export class Recorder {
   readonly #batchRows: number;
   readonly #queueRows: number;
   readonly #onError: (error: unknown) => void;
-  /** Noted since the last flush, or by it for want of room; those that have ended meanwhile are among them. */
+  /** Under way, and not shown as `running` yet; in no order. */
   #started: Recorded[] = [];
   /** Ended, never shown as `running`, and nothing to tell. */
-  #lines: string[] = [];
+  readonly #lines: LineQueue;
   /** The others that have ended. */
   #ended: InvocationRow[] = [];
   #timer: NodeJS.Timeout | undefined;
@@ -77,6 +79,7 @@ export class Recorder {
     this.#history = history;
     this.#flushIntervalMs = options.flushIntervalMs ?? 100;
     this.#batchRows = options.batchRows ?? 1_000;
+    this.#lines = new LineQueue(this.#batchRows);
     this.#queueRows = options.queueRows ?? 20_000;
     this.#onError = options.onError ?? (() => {});
   }
@@ -89,9 +92,7 @@ export class Recorder {
   /** Notes the start. */
   start(start: InvocationStart): Recorded {
     const recorded = new Recorded(start);
-    this.#started.push(recorded);
-    // While the database is slow, what has ended does not pile up here.
-    if (this.#started.length > this.#queueRows) this.#started = this.#started.filter(({ ended }) => !ended);
+    this.#note(recorded);
     this.#schedule();
     return recorded;
   }
@@ -99,13 +100,14 @@ export class Recorder {
   /** Notes the end; once. */
   end(recorded: Recorded, end: InvocationEnd): void {
     recorded.ended = true;
+    this.#forget(recorded);
     // An end of what was shown is never dropped, since a wrong row would stay.
     if (!recorded.shown && this.#queued >= this.#queueRows) {
       this.#dropped++;
       return;
     }
     const row = { ...recorded.start, ...end };
-    if (!recorded.shown && fitsLine(row)) this.#lines.push(toLine(row));
+    if (!recorded.shown && fitsLine(row)) this.#lines.add(row);
     else this.#ended.push({ ...row, error: end.error === null ? null : storable(end.error) });
     if (this.#queued === this.#batchRows) void this.#write(() => this.#queued >= this.#batchRows);
     else this.#schedule();
@@ -113,7 +115,7 @@ export class Recorder {
 
   /** Writes everything known now. Resolves when it is in the database, or the attempt failed. */
   flush(): Promise<void> {
-    return this.#write(() => this.#queued > 0 || this.#hasStarted());
+    return this.#write(() => this.#queued > 0 || this.#started.length > 0);
   }
 
   /** Flushes and stops the timer. */
@@ -124,11 +126,23 @@ export class Recorder {
   }
 
   get #queued(): number {
-    return this.#lines.length + this.#ended.length;
+    return this.#lines.count + this.#ended.length;
   }
 
-  #hasStarted(): boolean {
-    return this.#started.some(({ ended }) => !ended);
+  #note(recorded: Recorded): void {
+    recorded.place = this.#started.length;
+    this.#started.push(recorded);
+  }
+
+  /** What has ended is not kept until the next flush: thousands that live so long make each collection of garbage take milliseconds. */
+  #forget(recorded: Recorded): void {
+    if (recorded.place < 0) return;
+    const last = this.#started.pop()!;
+    if (last !== recorded) {
+      this.#started[recorded.place] = last;
+      last.place = recorded.place;
+    }
+    recorded.place = -1;
   }
 
   /** One batch after the other, never two at once: an end must not overtake its `running` row. */
@@ -153,38 +167,40 @@ export class Recorder {
         return go;
       });
       this.#timer = undefined;
-      if (this.#queued > 0 || this.#hasStarted()) this.#schedule();
+      if (this.#queued > 0 || this.#started.length > 0) this.#schedule();
     }, this.#flushIntervalMs);
     this.#timer.unref();
   }
 
   /** Whether it succeeded. What could not be written is queued again: the statement may have been applied all the same, and another time is harmless. */
   async #writeBatch(): Promise<boolean> {
-    const lines = this.#lines.splice(0, this.#batchRows);
+    const lines = this.#lines.take();
     const ended = this.#ended.splice(0, this.#batchRows);
     const running = this.#takeRunning(this.#batchRows - ended.length);
     try {
       const rows = [...ended, ...running.map(({ start }): InvocationRow => ({ ...start, ...STILL_RUNNING }))];
       await bothOf(
-        lines.length > 0 ? this.#history.append(lines.join("")) : undefined,
+        lines ? this.#history.append(lines.text) : undefined,
         rows.length > 0 ? this.#history.save(rows) : undefined,
       );
       return true;
     } catch (error) {
-      this.#lines.unshift(...lines);
+      if (lines) this.#lines.putBack(lines);
       this.#ended.unshift(...ended);
       // They count as shown, so that their ends are kept whatever happened.
-      this.#started.unshift(...running.filter((recorded) => !recorded.ended));
+      for (const recorded of running) if (!recorded.ended) this.#note(recorded);
       this.#onError(error);
       return false;
     }
   }
 
   #takeRunning(room: number): Recorded[] {
-    const open = this.#started.filter(({ ended }) => !ended);
-    this.#started = open.splice(room);
-    for (const recorded of open) recorded.shown = true;
-    return open;
+    const running = this.#started.slice(0, room);
+    for (const recorded of running) {
+      this.#forget(recorded);
+      recorded.shown = true;
+    }
+    return running;
   }
 }
 
