@@ -1,3 +1,4 @@
+import type { TranscodeOptions } from "../../protocol.ts";
 import { Buffer } from "./buffer.ts";
 import { outOfRange } from "./errors.ts";
 import { platform } from "./platform.ts";
@@ -18,17 +19,9 @@ const codings = {
 } as const;
 export type Method = keyof typeof codings;
 
-export interface Options {
-  level?: number;
-  windowBits?: number;
-  memLevel?: number;
-  strategy?: number;
-  flush?: number;
-  finishFlush?: number;
+export interface Options extends Omit<TranscodeOptions, "dictionary"> {
   maxOutputLength?: number;
   dictionary?: Uint8Array;
-  params?: Record<number, number>;
-  rejectGarbageAfterEnd?: boolean;
 }
 
 const ranges = {
