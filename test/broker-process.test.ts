@@ -121,6 +121,31 @@ describe("the broker in a process of its own", () => {
     assert.equal(await value(client, "select 1"), 1);
   });
 
+  it("survives a client that floods it and reads no answers, and serves others meanwhile", async () => {
+    const open = (id: number) => encodeFrame(Ask.open, id, { functionName: "x", access: "write" });
+    const query = (id: number) =>
+      encodeFrame(Ask.query, id, { session: 1, text: "select pg_sleep(1)", params: [] });
+    const many = (count: number, make: (id: number) => Buffer) =>
+      Buffer.concat(Array.from({ length: count }, (_, i) => make(i + 1)));
+    const flood = async (bytes: Buffer) => {
+      const socket = connect(process_.socketPath);
+      socket.on("error", () => {});
+      const closed = new Promise((resolve) => socket.once("close", resolve));
+      socket.write(bytes);
+      assert.equal(await value(client, "select 1"), 1);
+      return { socket, closed };
+    };
+    await (await flood(many(20_000, open))).closed;
+    const asking = await flood(many(200_000, (id) => encodeFrame(Ask.stats, id)));
+    const querying = await flood(Buffer.concat([open(1), many(100_000, query)]));
+    for (const { socket } of [asking, querying]) {
+      assert.ok(socket.writableLength > 0, "it is not read from");
+      socket.destroy();
+    }
+    await until(async () => (await process_.poolStats()).inUseConnections === 0);
+    assert.equal(await value(client, "select 1"), 1);
+  });
+
   it("takes frames that come in pieces", async () => {
     const socket = connect(process_.socketPath);
     const answer = new Promise<Frame>((resolve) => readFrames(socket, 1 << 20, resolve));

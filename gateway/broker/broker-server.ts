@@ -20,6 +20,10 @@ import {
 
 /** Bytes of queries that one client may have under way; what comes beyond that is read when some are answered. */
 const MAX_HELD_BYTES = 32 * 1024 * 1024;
+/** What a query takes here beside its frame, about. */
+const QUERY_BYTES = 4096;
+/** Sessions of one client, which has one for each execution in it: more than a process has room for. */
+const MAX_SESSIONS = 10_000;
 
 const target = z.strictObject({
   functionName: z.string().min(1).max(200),
@@ -90,11 +94,11 @@ class Client {
     const { kind, id, head } = frame;
     switch (kind) {
       case Ask.open:
-        if (this.#sessions.has(id)) throw new FrameError("session");
+        if (this.#sessions.has(id) || this.#sessions.size >= MAX_SESSIONS) throw new FrameError("session");
         this.#sessions.set(id, this.#broker.openSession(parse(target, head)));
         return;
       case Ask.query:
-        this.#query(id, readQuery(head), frame.size);
+        this.#query(id, readQuery(head), frame.size + QUERY_BYTES);
         return;
       case Ask.cancel: {
         const source = this.#queries.get(id);
@@ -110,10 +114,13 @@ class Client {
         this.#sessions.delete(id);
         return;
       case Ask.stats:
-        this.#broker.stats().then(
-          (stats) => this.#writer.write(encodeFrame(Answer.stats, id, stats)),
-          (error) => this.#fail(id, error),
-        );
+        this.#broker
+          .stats()
+          .then(
+            (stats) => this.#writer.write(encodeFrame(Answer.stats, id, stats)),
+            (error) => this.#fail(id, error),
+          )
+          .finally(() => this.#hold(0));
         return;
       default:
         throw new FrameError("kind");
