@@ -75,6 +75,24 @@ describe("a hostile function on a database that was set up", () => {
     }
   }
 
+  it("gets an error for values that Postgres has no room for, and the connection lives on", async () => {
+    using hostile = new TestSession(broker, "hostile");
+    const deep = JSON.parse(`${"[".repeat(40)}${"]".repeat(40)}`);
+    const cases: [string, Parameters<TestSession["rows"]>[1], string][] = [
+      ["select $1::int8", [{ $bigint: "9".repeat(20) }], "22003"],
+      ["select $1::int8 + 1", [{ $bigint: "9223372036854775807" }], "22003"],
+      ["select $1::text", ["a\0b"], "22021"],
+      ["select $1::text", ["\ud800"], "ok"],
+      ["select $1::timestamptz", [{ $date: "yesterday\0" }], "22021"],
+      ["select $1::int4[]", [deep], "db_invalid_request"],
+      ["select 1", Array(65_536).fill(1), "db_invalid_request"],
+      ["select 'a\0b'", [], "db_invalid_request"],
+      ["select $1", [], "08P01"],
+    ];
+    for (const [text, params, code] of cases) assert.equal(await hostile.code(text, params), code, text);
+    assert.deepEqual(await hostile.rows("select 1"), [[1]]);
+  });
+
   it("has a login of its own, and a function without a grant has none", async () => {
     using other = new TestSession(broker, "somebody");
     assert.equal(await other.code("select 1"), "db_denied");
