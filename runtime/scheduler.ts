@@ -1,9 +1,22 @@
 /** A guest whose stack is parked. */
 export interface Parked {
-  /** CPU time it has had, ms: of a function's guests the one that has had least goes first. */
+  /** CPU time it has had, ms. */
   readonly cpuMs: number;
   /** The guest is to end: it needs no turn, only to be told. */
   readonly stopped: boolean;
+}
+
+/**
+ * CPU time that a guest is forgiven for each millisecond that it waits. Of a function's guests, whoever has had least time goes first, so
+ * that short requests are not held up by long ones; without this, a flow of new requests would hold up the others until their time-out.
+ */
+const forgiveness = 0.1;
+
+interface Waiting {
+  guest: Parked;
+  /** The least goes first. The present time would be the same summand for all. */
+  rank: number;
+  resume: () => void;
 }
 
 /** The guests of one function that want the thread. */
@@ -12,7 +25,7 @@ class Group {
   time: number;
   /** For their first turn, or since something has happened for them: in the order in which they came. */
   readonly entering: (() => void)[] = [];
-  readonly parked: { guest: Parked; resume: () => void }[] = [];
+  readonly parked: Waiting[] = [];
   /** The last turn in which it wanted the thread or had it. */
   turn: number;
   constructor(time: number, turn: number) {
@@ -28,7 +41,7 @@ class Group {
  * Shares one thread among guests: fairly between functions first, between the requests of a function second.
  *
  * A guest that has used up its turn parks; at each turn of the event loop one of the parked goes on, of the function that has had least
- * time. Requests enter from the event loop itself, so they go before all that are parked; those that come together enter by turns of
+ * time: the one that has had least itself, or has waited long. Requests enter from the event loop itself, so they go before all that are parked; those that come together enter by turns of
  * their functions. As in Linux's fair scheduler, who was away begins with the least time of those present.
  */
 export class Scheduler {
@@ -70,7 +83,8 @@ export class Scheduler {
     group.time += guest.cpuMs - (this.#charged.get(guest) ?? 0);
     this.#charged.set(guest, guest.cpuMs);
     return new Promise((resume) => {
-      group.parked.push({ guest, resume });
+      const rank = guest.cpuMs + forgiveness * performance.now();
+      group.parked.push({ guest, rank, resume });
       this.#schedule();
     });
   }
@@ -108,10 +122,7 @@ export class Scheduler {
       const next = this.#least(({ parked }) => parked.length > 0);
       if (next === null) return;
       const [name, { parked }] = next;
-      this.#resume(
-        name,
-        parked.reduce((least, { guest }) => (guest.cpuMs < least.cpuMs ? guest : least), parked[0]!.guest),
-      );
+      this.#resume(name, parked.reduce((least, one) => (one.rank < least.rank ? one : least)).guest);
       if (this.#least(({ parked }) => parked.length > 0) !== null) this.#schedule();
     });
   }
