@@ -1,9 +1,14 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { AnalysisError, CompileError, compile, createRuntime, FunctionFailure, HostError } from "thimble";
+import { loadEngine } from "thimble/compiler";
+import { createEgress, Runtime, HostError as RuntimeHostError } from "thimble/runtime";
 import { example } from "./support/system.ts";
 import { compileC } from "./support/toolchains.ts";
 
@@ -74,6 +79,60 @@ describe("the library", () => {
     await assert.rejects(compile(new Uint8Array(3)), CompileError);
     await using runtime = await createRuntime({ warm: 0 });
     await assert.rejects(runtime.load(new Uint8Array(3)), { code: "artifact_invalid" });
+  });
+
+  test("what is beneath it takes version, variables, network and reuse with each call", async () => {
+    await using server = createServer((_, response) => response.end("from there")).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const { port } = server.address() as AddressInfo;
+    const { artifact } = await compile(
+      files(`let calls = 0;
+        export default async (_: Request, { version }: { version: number }) => {
+          calls++;
+          const text = await fetch(process.env.URL!).then((response) => response.text(), (error) => error.code);
+          return Response.json([calls, version, text]);
+        };`),
+    );
+    const runtime = new Runtime(await loadEngine(), { warm: 0 });
+    const egress = createEgress({ allow: [`127.0.0.1:${port}`] });
+    try {
+      const program = await runtime.load(artifact);
+      const call = async (version: number, env: Record<string, string>, reuse?: typeof kept) => {
+        const { outcome } = await runtime.run(
+          program,
+          { method: "GET", url: "http://localhost/", headers: [], body: new Uint8Array(0) },
+          {
+            limits: {
+              timeoutMs: 5_000,
+              cpuMs: null,
+              memoryLimitBytes: 64 * 1024 * 1024,
+              fuel: null,
+              responseLimitBytes: 1024,
+            },
+            env,
+            context: { requestId: "1", functionName: "one", version },
+            services: {
+              fetch: (...args) => egress.fetch(...args),
+              openDatabase: () => {
+                throw new RuntimeHostError("unavailable", "no database");
+              },
+            },
+            ...(reuse ? { reuse } : {}),
+          },
+        );
+        assert.equal(outcome.kind, "completed");
+        return new Response(outcome.response.body as BodyInit).json();
+      };
+      const kept = { maxRequests: 10, maxAgeMs: 60_000 };
+      const open = { URL: `http://127.0.0.1:${port}/` };
+      assert.deepEqual(await call(1, open), [1, 1, "from there"]);
+      assert.deepEqual(await call(2, { URL: "http://127.0.0.1:1/" }), [1, 2, "egress_denied"]);
+      assert.deepEqual(await call(3, open, kept), [1, 3, "from there"]);
+      assert.deepEqual(await call(3, open, kept), [2, 3, "from there"]);
+    } finally {
+      await runtime.close();
+      await egress.close();
+    }
   });
 
   test("the example says what its text says, and ends by itself", async () => {
