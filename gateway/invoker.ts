@@ -10,7 +10,7 @@ import { observeServices } from "./observed-services.ts";
 import { orderedUuid } from "./ordered-uuid.ts";
 import type { Runtime } from "./ports.ts";
 import type { RequestScope } from "./request-scope.ts";
-import type { InvocationEnd, Recorded, Recorder } from "./store/recorder.ts";
+import { type InvocationEnd, type Recorded, type Recorder, UNMEASURED } from "./store/recorder.ts";
 import type { KillReason } from "./store/schema.ts";
 import { type Trace, traceOf } from "./trace.ts";
 
@@ -102,7 +102,12 @@ export class Invoker {
       });
     } catch (thrown) {
       const error = toPlatformError(thrown);
-      recorder.end(recorded, { ...NOT_RUN, error: error.message, errorCode: error.code });
+      recorder.end(recorded, {
+        ...UNMEASURED,
+        status: "failed",
+        error: error.message,
+        errorCode: error.code,
+      });
       throw error;
     }
     const shown = (result: InvocationResult) =>
@@ -173,17 +178,6 @@ export class Invoker {
     }
   }
 }
-
-/** The end of an execution for which there was no sandbox. */
-const NOT_RUN = {
-  status: "failed",
-  durationMs: null,
-  cpuMs: null,
-  fuel: null,
-  memoryBytes: null,
-  databaseMs: null,
-  killReason: null,
-} as const;
 
 function statusOf(outcome: Outcome): InvocationEnd["status"] {
   switch (outcome.kind) {

@@ -471,7 +471,8 @@ export default async (request: Request) => {
       return row!.avg as number;
     };
     const mean = ran.reduce((sum, { metrics }) => sum + metrics.wallMs, 0) / ran.length;
-    assert.ok(Math.abs((await average()) - mean) < 1e-6 * mean, `${await average()} is not ${mean}`);
+    // the history keeps microseconds
+    assert.ok(Math.abs((await average()) - mean) < 1e-3, `${await average()} is not ${mean}`);
 
     const [share] = await platform`SELECT
         COUNT(*) FILTER (WHERE error LIKE '%timed out%')::float / COUNT(*) AS share
@@ -491,7 +492,7 @@ export default async (request: Request) => {
     await until(async () => (await running()) === 3);
     assert.equal((await system.stats()).activeExecutions, 3);
     // Those have no duration yet, and do not move the average.
-    assert.ok(Math.abs((await average()) - mean) < 1e-6 * mean);
+    assert.ok(Math.abs((await average()) - mean) < 1e-3);
     client.abort();
     await until(async () => (await running()) === 0);
     await until(async () => (await system.stats()).activeExecutions === 0);
@@ -507,7 +508,6 @@ export default async (request: Request) => {
     await system.invocations("aged", 2);
     const [row] = await platform`SELECT AVG(duration_ms) FROM function_invocations
       WHERE function_id = ${id} AND timestamp > NOW() - INTERVAL '1 hour'`;
-    // the history keeps microseconds
     assert.ok(Math.abs(row!.avg - metrics.wallMs) < 1e-3, `${row!.avg} is not ${metrics.wallMs}`);
   });
 });

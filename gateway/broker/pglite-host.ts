@@ -1,5 +1,7 @@
+import { once } from "node:events";
+import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 import { Duplex } from "node:stream";
 import { Worker } from "node:worker_threads";
 import type { FromPgliteWorker, PgliteWorkerData, ToPgliteWorker } from "./pglite-worker.ts";
@@ -135,13 +137,10 @@ export class PgliteHost {
   }
 
   async #start(): Promise<Worker> {
-    const { dataDir, maxResultBytes } = this.#options;
+    const { dataDir } = this.#options;
     await mkdir(dirname(dataDir), { recursive: true });
-    const worker = new Worker(new URL("./pglite-worker.ts", import.meta.url), {
-      workerData: { dataDir, maxOutputBytes: maxResultBytes } satisfies PgliteWorkerData,
-    });
-    // A worker alone shall not keep the process alive, but a statement under way shall: its deadline's timer does.
-    worker.unref();
+    if (!existsSync(join(dataDir, "PG_VERSION"))) await this.#make();
+    const worker = this.#thread();
     worker.on("message", (message: FromPgliteWorker) => {
       const exchange = this.#queue[0];
       if (message.type === "output") return exchange?.onOutput(message.bytes);
@@ -156,6 +155,23 @@ export class PgliteHost {
       cause = error instanceof Error ? error : new Error(String(error));
     });
     worker.on("exit", () => this.#fail(cause ?? new Error("the embedded database stopped")));
+    return worker;
+  }
+
+  /** Makes the database in a thread that ends: what that takes, some 300 MB, goes with it. */
+  async #make(): Promise<void> {
+    const worker = this.#thread();
+    worker.postMessage({ type: "close" } satisfies ToPgliteWorker);
+    await once(worker, "exit");
+  }
+
+  #thread(): Worker {
+    const { dataDir, maxResultBytes } = this.#options;
+    const worker = new Worker(new URL("./pglite-worker.ts", import.meta.url), {
+      workerData: { dataDir, maxOutputBytes: maxResultBytes } satisfies PgliteWorkerData,
+    });
+    // A worker alone shall not keep the process alive, but a statement under way shall: its deadline's timer does.
+    worker.unref();
     return worker;
   }
 

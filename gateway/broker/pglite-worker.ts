@@ -1,5 +1,6 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { PGlite } from "@electric-sql/pglite";
+import { startParams } from "../pglite-start.ts";
 
 /** The embedded database in a thread of its own: PGlite runs a statement synchronously and cannot be interrupted. */
 
@@ -14,7 +15,7 @@ export type FromPgliteWorker = { type: "output"; bytes: Uint8Array } | { type: "
 
 const port = parentPort!;
 const { dataDir, maxOutputBytes } = workerData as PgliteWorkerData;
-const database = PGlite.create({ dataDir });
+const database = PGlite.create({ dataDir, startParams });
 const send = (message: FromPgliteWorker) => port.postMessage(message);
 
 port.on("message", async (message: ToPgliteWorker) => {

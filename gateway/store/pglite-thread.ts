@@ -1,5 +1,6 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { PGlite, types } from "@electric-sql/pglite";
+import { startParams } from "../pglite-start.ts";
 
 /** The embedded Postgres, in a thread of its own: it computes synchronously, and must not hold up requests. */
 
@@ -16,9 +17,6 @@ export type ThreadReply =
   | { id: number; rows: unknown[]; affectedRows: number | undefined }
   | { id: number; error: { message: string; code: string | undefined } };
 
-/** Beside what the system keeps of the files anyway: the default of 128 MB would come to be resident in full. */
-const SHARED_BUFFERS = "32MB";
-
 const asText = (value: string) => value;
 
 // The types that drizzle parses itself (arrays by their OIDs, as in its own PGlite driver).
@@ -30,7 +28,6 @@ const parsers = Object.fromEntries(
 
 const port = parentPort;
 if (port) {
-  const startParams = [...PGlite.defaultStartParams, "-c", `shared_buffers=${SHARED_BUFFERS}`];
   const db = new PGlite(workerData.path, { startParams });
   const opened = db.waitReady.then(
     () => port.postMessage({ id: 0, rows: [], affectedRows: 0 } satisfies ThreadReply),

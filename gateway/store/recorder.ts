@@ -42,17 +42,17 @@ export class Recorded {
 /** Error texts are for reading, not for storage of what a function chose to throw. */
 const MAX_ERROR_CHARACTERS = 2000;
 
-const STILL_RUNNING = {
-  status: "running",
+/** What is not known of an execution that has not ended, or that never began. */
+export const UNMEASURED = {
   durationMs: null,
-  error: null,
-  errorCode: null,
   cpuMs: null,
   fuel: null,
   memoryBytes: null,
   databaseMs: null,
   killReason: null,
 } as const;
+
+const STILL_RUNNING = { ...UNMEASURED, status: "running", error: null, errorCode: null } as const;
 
 /**
  * Writes executions to `function_invocations` off the request's path. What ends between two flushes costs one row, most often a line;
