@@ -78,13 +78,16 @@ export interface ErrorBody {
 /** An error as it is answered. */
 export interface ErrorAnswer {
   status: number;
-  headers: Record<string, string>;
+  headers: [name: string, value: string][];
   body: string;
 }
 
 export function errorAnswer(error: PlatformError, requestId: string): ErrorAnswer {
-  const headers: Record<string, string> = { "content-type": "application/json", "x-request-id": requestId };
-  if (error.retryAfterSeconds !== undefined) headers["retry-after"] = String(error.retryAfterSeconds);
+  const headers: ErrorAnswer["headers"] = [
+    ["content-type", "application/json"],
+    ["x-request-id", requestId],
+  ];
+  if (error.retryAfterSeconds !== undefined) headers.push(["retry-after", `${error.retryAfterSeconds}`]);
   return { status: error.status, headers, body: error.body(requestId) };
 }
 

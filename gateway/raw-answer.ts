@@ -21,13 +21,9 @@ export function refuseConnection(socket: Socket, error: PlatformError): void {
     return;
   }
   const { status, headers, body } = errorAnswer(error, requestIdOf(undefined));
-  const lines = Object.entries({
-    ...headers,
-    "content-length": Buffer.byteLength(body),
-    connection: "close",
-  });
+  headers.push(["content-length", `${Buffer.byteLength(body)}`], ["connection", "close"]);
   socket.end(
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n` +
-      `${lines.map(([name, value]) => `${name}: ${value}\r\n`).join("")}\r\n${body}`,
+      `${headers.map(([name, value]) => `${name}: ${value}\r\n`).join("")}\r\n${body}`,
   );
 }

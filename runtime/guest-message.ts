@@ -165,7 +165,15 @@ export function readNumber(text: Uint8Array): number {
   return Number(decoder.decode(text));
 }
 
-const transcodeNumbers = ["level", "windowBits", "memLevel", "strategy", "flush", "finishFlush"] as const;
+/** Options of zlib that are numbers, and the guest's to choose; the sizes of pieces are not. */
+export const transcodeNumbers = [
+  "level",
+  "windowBits",
+  "memLevel",
+  "strategy",
+  "flush",
+  "finishFlush",
+] as const;
 
 /** Whether the numbers are any that the coding knows is for zlib to say. */
 export function readTranscodeRequest(text: Uint8Array): TranscodeRequest {

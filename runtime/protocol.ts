@@ -11,7 +11,7 @@
 
 /** Guest → host. */
 export const Op = {
-  /** The response. text: {@link ResponseHead} as {@link encodeResponseHead} writes it, bytes: the body, unless it comes by {@link Op.write}. Returns 0. */
+  /** The response. text: {@link ResponseHead} in lines, see {@link responseHeadLines}; bytes: the body, unless it comes by {@link Op.write}. Returns 0. */
   respond: 1,
   /** The handler failed: no response will come, or no more of its body. text: {@link GuestError}. Returns 0. */
   fail: 2,

@@ -25,7 +25,7 @@ export interface LoadShedderDeps {
 
 const overTurn = overloaded("The server has more requests than it can answer");
 
-/** For what is counted of names that are no functions'. */
+/** In the log, for names that are no functions'. */
 const NO_FUNCTION = "(other)";
 
 /**
@@ -49,7 +49,8 @@ export class LoadShedder {
     if (name === undefined) return undefined;
     const live = this.#deps.registry.find(name)?.main;
     const error = this.#overTurn() ?? (live && this.#deps.admission.refusal(name, live.limits.concurrency));
-    if (error) this.#note(live ? name : NO_FUNCTION, error);
+    // a client can think of any number of names, and of long ones: only those of functions are counted
+    if (error) this.#note(live && name, error);
     return error;
   }
 
@@ -67,14 +68,13 @@ export class LoadShedder {
   }
 
   /** One line a second at most: a line for each would cost as much as what it is about. */
-  #note(name: string, error: PlatformError): void {
-    const { registry, metrics, log } = this.#deps;
-    // a client can think of any number of names, and of long ones
-    if (registry.find(name)) metrics.refused(name, error.code);
+  #note(name: string | undefined, error: PlatformError): void {
+    const { metrics, log } = this.#deps;
+    if (name !== undefined) metrics.refused(name, error.code);
     this.#refused++;
     const now = performance.now();
     if (now - this.#loggedAt < LOG_INTERVAL_MS) return;
-    log.warn({ function: name.slice(0, 64), code: error.code, refused: this.#refused }, error.message);
+    log.warn({ function: name ?? NO_FUNCTION, code: error.code, refused: this.#refused }, error.message);
     this.#loggedAt = now;
     this.#refused = 0;
   }

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import type { ServerResponse } from "node:http";
 import type { InvocationResponse } from "../../runtime/invocation.ts";
-import type { PlatformError } from "../errors.ts";
+import { errorAnswer, type PlatformError } from "../errors.ts";
 import { responseHeaders } from "../headers.ts";
 import { HeldAnswers } from "./held-answers.ts";
 
@@ -62,12 +62,11 @@ export function sendError(
     outgoing.destroy();
     return;
   }
-  const body = error.body(requestId);
-  const lines = ["content-type", "application/json", "x-request-id", requestId];
-  if (error.retryAfterSeconds !== undefined) lines.push("retry-after", `${error.retryAfterSeconds}`);
+  const { status, headers, body } = errorAnswer(error, requestId);
+  const lines = headers.flat();
   if (last) lines.push("connection", "close");
   lines.push("content-length", `${Buffer.byteLength(body)}`);
-  send(outgoing, error.status, lines, Buffer.from(body).toString("latin1"));
+  send(outgoing, status, lines, Buffer.from(body).toString("latin1"));
 }
 
 /** As fast as the client takes it; a stream that breaks off cuts the connection, so that no client takes it for whole. */

@@ -4,9 +4,9 @@ import { HostError } from "../services.ts";
 import { callCertificates } from "./certificates.ts";
 import { Ciphers } from "./ciphers.ts";
 import { Hashes } from "./hashes.ts";
-import { inTurn } from "./in-turn.ts";
 import { callIntl } from "./intl.ts";
 import { callKeys } from "./keys.ts";
+import { Slots } from "./slots.ts";
 import { slowServices } from "./slow-calls.ts";
 
 /** Most bytes of one call's payload. */
@@ -15,6 +15,8 @@ const maxPayloadBytes = 16 * 1024 * 1024;
 const maxDirectBytes = 256 * 1024;
 /** Slow calls of one invocation. */
 const maxSlowCalls = 200;
+/** Slow calls of the process at a time: the thread pool has other work too. */
+const slowCalls = new Slots(2);
 
 const nothing = new Uint8Array(0);
 const encoder = new TextEncoder();
@@ -47,13 +49,15 @@ export class Calls {
     if (++this.#slowCalls > maxSlowCalls) return Refused.tooMany;
     this.#state = CallState.pending;
     const payload = bytes.slice();
-    const done = inTurn(async () => (this.#over ? nothing : slow(args, payload))).then(
-      (result) => this.#settle(() => result),
-      (cause) =>
-        this.#settle(() => {
-          throw cause;
-        }),
-    );
+    const done = slowCalls
+      .run(async () => (this.#over ? nothing : slow(args, payload)))
+      .then(
+        (result) => this.#settle(() => result),
+        (cause) =>
+          this.#settle(() => {
+            throw cause;
+          }),
+      );
     this.#suspend(done as unknown as Promise<void>);
     return CallState.pending;
   }

@@ -29,7 +29,7 @@ const checks = ["checkHost", "checkEmail", "checkIP"] as const;
 
 /**
  * `["read"]`: the payload is a certificate as PEM or DER; the result JSON of its fields, with its bytes and its key's in base64.
- * `["check", method, name]`: the name that it is for, or null. `["issued", length]`, `["signed", length]`: by the certificate or key behind the first.
+ * `["check", method, name]`: the name that it is for, or null. `["issued", length]`: whether by the certificate behind the first.
  */
 export function callCertificates([step, ...args]: unknown[], bytes: Uint8Array): Uint8Array {
   const json = (value: unknown) => Buffer.from(JSON.stringify(value));

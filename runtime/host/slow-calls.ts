@@ -1,7 +1,7 @@
 import crypto from "node:crypto";
 import { promisify } from "node:util";
 import zlib from "node:zlib";
-import { GuestMessageError } from "../guest-message.ts";
+import { GuestMessageError, transcodeNumbers } from "../guest-message.ts";
 import { HostError } from "../services.ts";
 import { agree } from "./agreements.ts";
 import { derivationRounds, maxRounds, scryptRounds } from "./derivation-cost.ts";
@@ -28,16 +28,7 @@ const maxScryptBytes = 32 * 1024 * 1024;
 const maxOutputBytes = 64 * 1024 * 1024;
 /** Longest input that Brotli compresses at its best. */
 const maxBestQualityBytes = 256 * 1024;
-/** Options of zlib that are the guest's to choose; the sizes of pieces are not. */
-const passedOptions = new Set([
-  "level",
-  "windowBits",
-  "memLevel",
-  "strategy",
-  "flush",
-  "finishFlush",
-  "params",
-]);
+const passedOptions = new Set<string>([...transcodeNumbers, "params"]);
 
 const methods = [
   "gzip",

@@ -3,6 +3,7 @@ import type { CryptoCall, CryptoKeyData } from "../protocol.ts";
 import { HostError } from "../services.ts";
 import { decodeTagged, encodeTagged } from "../tagged.ts";
 import { derivationRounds, maxRounds } from "./derivation-cost.ts";
+import { Slots } from "./slots.ts";
 
 const { subtle } = globalThis.crypto;
 
@@ -16,10 +17,7 @@ const maxKeyBits = 1_344;
 /** Rounds of a derivation that need not wait for their turn. */
 const fewRounds = 1_000;
 /** Slow calls (making RSA keys, deriving from passwords) that run at once in this process: the pool has four threads. */
-const maxSlow = 2;
-
-let slow = 0;
-const waiting: (() => void)[] = [];
+const slowCalls = new Slots(2);
 
 type Algorithm = Record<string, unknown>;
 type Method = (...args: unknown[]) => unknown;
@@ -52,21 +50,17 @@ export async function callSubtle(
     ? (methods as unknown as Record<string, Method>)[method]
     : undefined;
   if (!call || !Array.isArray(values)) throw new GuestMessageError("crypto");
-  const isSlow = checkCost(method, values);
-  if (isSlow && slow >= maxSlow) await new Promise<void>((go) => waiting.push(go));
-  if (isSlow) slow++;
-  try {
+  const work = async () => {
     signal.throwIfAborted();
     return encodeTagged(await call(...values));
+  };
+  const isSlow = checkCost(method, values);
+  try {
+    return await (isSlow ? slowCalls.run(work) : work());
   } catch (cause) {
     if (cause instanceof GuestMessageError) throw cause;
     const { name = "OperationError", message = "the operation failed" } = cause as Error;
     throw new HostError("crypto", message, { name, cause });
-  } finally {
-    if (isSlow) {
-      slow--;
-      waiting.shift()?.();
-    }
   }
 }
 

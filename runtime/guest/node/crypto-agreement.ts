@@ -1,3 +1,4 @@
+import { asBuffer } from "./as-buffer.ts";
 import { Buffer } from "./buffer.ts";
 import { type Data, encoded, toBytes } from "./crypto-hash.ts";
 import { keyFor } from "./crypto-keys.ts";
@@ -6,11 +7,10 @@ import { platform } from "./platform.ts";
 
 type Format = "compressed" | "uncompressed" | "hybrid";
 const names: Record<string, string> = { "P-256": "prime256v1", "P-384": "secp384r1", "P-521": "secp521r1" };
-const curves = ["prime256v1", "secp256k1", "secp384r1", "secp521r1"];
+export const curves = ["prime256v1", "secp256k1", "secp384r1", "secp521r1"];
 
 function call(step: string, curve: string, bytes: Uint8Array, detail?: unknown): Buffer {
-  const result = platform.callHost(`ECDH.${step}`, ["agree", step, curve, detail], bytes);
-  return Buffer.from(result.buffer, result.byteOffset, result.byteLength);
+  return asBuffer(platform.callHost(`ECDH.${step}`, ["agree", step, curve, detail], bytes));
 }
 
 function checkFormat(format: string): Format {
@@ -84,10 +84,11 @@ export function diffieHellman(keys: { privateKey: unknown; publicKey: unknown })
   const own = keyFor("private", keys.privateKey);
   const other = keyFor("public", keys.publicKey);
   const written = ({ kind, der }: typeof own) => ({ kind, length: der.length });
-  const result = platform.callHost(
-    "crypto.diffieHellman",
-    ["agree", "agree", written(own), written(other)],
-    Buffer.concat([own.der, other.der]),
+  return asBuffer(
+    platform.callHost(
+      "crypto.diffieHellman",
+      ["agree", "agree", written(own), written(other)],
+      Buffer.concat([own.der, other.der]),
+    ),
   );
-  return Buffer.from(result.buffer, result.byteOffset, result.byteLength);
 }

@@ -1,3 +1,4 @@
+import { asBuffer } from "./as-buffer.ts";
 import { Buffer } from "./buffer.ts";
 import { secretBytes } from "./crypto-keys.ts";
 import { invalidType, nodeError } from "./errors.ts";
@@ -21,7 +22,7 @@ export function toBytes(data: Data, encoding?: string, name = "data"): Uint8Arra
 }
 
 export function encoded(bytes: Uint8Array, encoding?: string): Buffer | string {
-  const buffer = Buffer.from(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.byteLength);
+  const buffer = asBuffer(bytes);
   return encoding && encoding !== "buffer" ? buffer.toString(encoding as BufferEncoding) : buffer;
 }
 

@@ -1,5 +1,5 @@
 import { Buffer } from "./buffer.ts";
-import { createECDH, diffieHellman, ECDH } from "./crypto-agreement.ts";
+import { createECDH, curves, diffieHellman, ECDH } from "./crypto-agreement.ts";
 import { X509Certificate } from "./crypto-certificate.ts";
 import { Cipheriv, createCipheriv, createDecipheriv, Decipheriv } from "./crypto-cipher.ts";
 import { hkdf, hkdfSync, pbkdf2, pbkdf2Sync, scrypt, scryptSync, withCallback } from "./crypto-derive.ts";
@@ -145,7 +145,7 @@ export const getCiphers = (): string[] =>
   ["cbc", "ccm", "ctr", "ecb", "gcm"]
     .flatMap((mode) => [128, 192, 256].map((bits) => `aes-${bits}-${mode}`))
     .concat("chacha20-poly1305");
-export const getCurves = (): string[] => ["prime256v1", "secp256k1", "secp384r1", "secp521r1"];
+export const getCurves = (): string[] => [...curves];
 export const getFips = (): number => 0;
 export const createDiffieHellman = unsupported("crypto", "createDiffieHellman");
 export const constants = {

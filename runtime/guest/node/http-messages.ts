@@ -1,3 +1,4 @@
+import { asBuffer } from "./as-buffer.ts";
 import { Buffer } from "./buffer.ts";
 import { nodeError } from "./errors.ts";
 import { EventEmitter } from "./events.ts";
@@ -109,10 +110,7 @@ export class IncomingMessage extends Readable {
     const body = this.#body;
     if (body instanceof Uint8Array || typeof body === "string") {
       this.#body = null;
-      const bytes =
-        typeof body === "string"
-          ? Buffer.from(body)
-          : Buffer.from(body.buffer as ArrayBuffer, body.byteOffset, body.byteLength);
+      const bytes = typeof body === "string" ? Buffer.from(body) : asBuffer(body);
       if (bytes.length > 0) this.push(bytes);
       this.#end();
     } else if (body === null) this.#end();
@@ -123,7 +121,7 @@ export class IncomingMessage extends Readable {
     try {
       const { done, value } = await this.#reader.read();
       if (done) this.#end();
-      else this.push(Buffer.from(value.buffer as ArrayBuffer, value.byteOffset, value.byteLength));
+      else this.push(asBuffer(value));
     } catch (error) {
       this.aborted = true;
       this.emit("aborted");

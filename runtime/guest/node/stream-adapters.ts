@@ -1,5 +1,5 @@
 import library from "readable-stream/lib/stream.js";
-import { Buffer } from "./buffer.ts";
+import { asBuffer } from "./as-buffer.ts";
 
 type NodeStream = typeof import("node:stream");
 const { Duplex, Readable, Writable, finished } = library as unknown as NodeStream;
@@ -21,13 +21,7 @@ export function readableFromWeb(stream: ReadableStream, options: object = {}) {
     read() {
       reader.read().then(
         ({ done, value }) => {
-          this.push(
-            done
-              ? null
-              : value instanceof Uint8Array
-                ? Buffer.from(value.buffer, value.byteOffset, value.byteLength)
-                : value,
-          );
+          this.push(done ? null : value instanceof Uint8Array ? asBuffer(value) : value);
         },
         (error) => this.destroy(error),
       );

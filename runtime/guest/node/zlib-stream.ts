@@ -1,4 +1,5 @@
 import type { TranscodeOptions } from "../../protocol.ts";
+import { asBuffer } from "./as-buffer.ts";
 import { Buffer } from "./buffer.ts";
 import { outOfRange } from "./errors.ts";
 import { platform } from "./platform.ts";
@@ -32,6 +33,21 @@ const ranges = {
   flush: [constants.Z_NO_FLUSH, constants.Z_BLOCK],
   finishFlush: [constants.Z_NO_FLUSH, constants.Z_BLOCK],
 } as const;
+
+/** Options that a stream has. */
+const streamed = [
+  ...(Object.keys(ranges) as (keyof typeof ranges)[]),
+  "params",
+  "rejectGarbageAfterEnd",
+] as const;
+
+/** Options as the host gets them: those of these names that are given, and the dictionary. */
+export function written(options: Options, names: readonly (keyof Options)[]): Record<string, unknown> {
+  const given: Record<string, unknown> = {};
+  for (const name of names) if (options[name] !== undefined) given[name] = options[name];
+  if (options.dictionary) given.dictionary = Buffer.from(options.dictionary).toString("base64");
+  return given;
+}
 
 /** With the number that Node adds. */
 export function zlibError(error: unknown): Error {
@@ -127,12 +143,7 @@ export class ZlibStream extends Transform {
 
   #open(): number {
     if (this.#id > 0) return this.#id;
-    const { maxOutputLength: _, dictionary, ...given } = this.#options;
-    const options: Record<string, unknown> = {};
-    for (const name of [...Object.keys(ranges), "params", "rejectGarbageAfterEnd"])
-      if (given[name as keyof typeof given] !== undefined) options[name] = given[name as keyof typeof given];
-    if (dictionary) options.dictionary = Buffer.from(dictionary).toString("base64");
-    this.#id = platform.openTranscoder(codings[this.#method], options);
+    this.#id = platform.openTranscoder(codings[this.#method], written(this.#options, streamed));
     this.#ended = this.#pump(this.#id);
     this.#ended.catch((error) => this.destroy(error));
     return this.#id;
@@ -145,8 +156,7 @@ export class ZlibStream extends Transform {
         const bytes = await platform.readSource(id);
         if (bytes === null || id !== this.#id) return;
         this.#wanted = false;
-        if (this.push(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)) || this.#wanted)
-          continue;
+        if (this.push(asBuffer(bytes)) || this.#wanted) continue;
         await new Promise<void>((resume) => {
           this.#resume = resume;
         });

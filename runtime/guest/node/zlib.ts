@@ -1,8 +1,9 @@
+import { asBuffer } from "./as-buffer.ts";
 import { Buffer } from "./buffer.ts";
 import { invalidType } from "./errors.ts";
 import { platform } from "./platform.ts";
 import { constants } from "./zlib-constants.ts";
-import { type Method, type Options, ZlibStream, zlibError } from "./zlib-stream.ts";
+import { type Method, type Options, written, ZlibStream, zlibError } from "./zlib-stream.ts";
 
 type Input = string | ArrayBuffer | ArrayBufferView;
 type Done = (error: Error | null, result?: Buffer) => void;
@@ -31,16 +32,13 @@ function run(method: Method, input: Input, options: Options = {}): Buffer {
       : ArrayBuffer.isView(input)
         ? new Uint8Array(input.buffer as ArrayBuffer, input.byteOffset, input.byteLength)
         : new Uint8Array(input);
-  const given: Record<string, unknown> = {};
-  for (const name of passed) if (options[name] !== undefined) given[name] = options[name];
-  if (options.dictionary) given.dictionary = Buffer.from(options.dictionary).toString("base64");
-  let result: Uint8Array<ArrayBuffer>;
   try {
-    result = platform.callHost(`zlib.${method}Sync`, ["zlib", method, given], bytes);
+    return asBuffer(
+      platform.callHost(`zlib.${method}Sync`, ["zlib", method, written(options, passed)], bytes),
+    );
   } catch (error) {
     throw zlibError(error);
   }
-  return Buffer.from(result.buffer, result.byteOffset, result.byteLength);
 }
 
 const sync = (method: Method) => (input: Input, options?: Options) => run(method, input, options);

@@ -1,3 +1,4 @@
+import { Slots } from "../slots.ts";
 import type { Resolve } from "./target.ts";
 
 /**
@@ -9,8 +10,7 @@ const maxAtOnce = 2;
 /** The name look-ups of one tenant. */
 export class LookUps {
   readonly #resolve: Resolve;
-  readonly #waiting = new Set<() => void>();
-  #running = 0;
+  readonly #slots = new Slots(maxAtOnce);
 
   constructor(resolve: Resolve) {
     this.#resolve = resolve;
@@ -23,31 +23,9 @@ export class LookUps {
     const stop = () => reject(signal.reason);
     signal.addEventListener("abort", stop, { once: true });
     try {
-      if (this.#running >= maxAtOnce) await Promise.race([this.#turn(signal), stopped]);
-      return await Promise.race([this.#run(hostname), stopped]);
+      return await Promise.race([this.#slots.run(() => this.#resolve(hostname), signal), stopped]);
     } finally {
       signal.removeEventListener("abort", stop);
-    }
-  }
-
-  #turn(signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      this.#waiting.add(resolve);
-      signal.addEventListener("abort", () => this.#waiting.delete(resolve), { once: true });
-    });
-  }
-
-  async #run(hostname: string): Promise<string[]> {
-    this.#running++;
-    try {
-      return await this.#resolve(hostname);
-    } finally {
-      this.#running--;
-      const [next] = this.#waiting;
-      if (next) {
-        this.#waiting.delete(next);
-        next();
-      }
     }
   }
 }
